@@ -1,0 +1,135 @@
+import type { Socket } from 'node:net'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { execa, type ResultPromise } from 'execa'
+
+/** What a program of `fixtures/` says: one JSON object a line. */
+export type Message = Record<string, unknown>
+
+type Question = { about: string; answer: (message: Message) => void; refuse: (reason: Error) => void }
+
+/** The slack a child is given, in milliseconds, beyond what it may rightly take. Never a delay: only how late "never" is. */
+const patience = 15_000
+
+const fixtures = new URL('../fixtures/', import.meta.url)
+const compileCache = fileURLToPath(new URL('../node_modules/.cache/node-compile', import.meta.url))
+
+/**
+ * A program of `fixtures/`, running in a process of its own. It is asked one thing at a time.
+ *
+ * Whatever it does that nobody asked for (it is missing, dies, answers nonsense, answers unasked, never answers) is an
+ * accident: the question under way and `accident` are rejected with a sentence that names the child and the question,
+ * and the process is killed. A child ends when its input does, so it cannot outlive this process.
+ */
+export class Child {
+  readonly name: string
+  /** Resolves to the child's first line, which says that it is ready. */
+  readonly ready: Promise<Message>
+  /** Never fulfilled; rejected by the first accident. */
+  readonly accident: Promise<never>
+  readonly #process: ResultPromise<{ reject: false; stdin: 'pipe'; buffer: { stdout: false } }>
+  #report!: (accident: Error) => void
+  #question: Question | undefined
+  #ending = false
+
+  /** Starts `fixtures/PROGRAM`, under a name of its own. */
+  constructor(name: string, program: string, ...args: string[]) {
+    this.name = name
+    this.accident = new Promise((_, reject) => {
+      this.#report = reject
+    })
+    this.accident.catch(() => {}) // whoever listens, listens; nobody has to
+    this.#process = execa(process.execPath, [fileURLToPath(new URL(program, fixtures)), ...args], {
+      stdin: 'pipe',
+      buffer: { stdout: false },
+      reject: false,
+      env: { NODE_COMPILE_CACHE: compileCache },
+    })
+    createInterface({ input: this.#process.stdout }).on('line', (line) => this.#hear(line))
+    this.#process.stdin.on('error', () => {}) // a broken pipe is told by the end of the process
+    this.#process.then(({ exitCode, signal, stderr }) => {
+      if (this.#ending && exitCode === 0) return
+      const how = signal ? `was killed by ${signal}` : `ended with exit code ${exitCode}`
+      this.#fail(`${how} ${this.#question ? `during ${this.#question.about}` : 'unasked'}`, stderr)
+    })
+    // A child nobody is asking does not keep this process alive: when this one ends, so does the child's input.
+    this.#process.nodeChildProcess.unref()
+    for (const pipe of this.#process.nodeChildProcess.stdio) (pipe as Socket).unref()
+    this.ready = this.#answer('its start')
+  }
+
+  get pid(): number {
+    return this.#process.pid as number
+  }
+
+  /** The question that is still unanswered, if there is one. */
+  get asked(): string | undefined {
+    return this.#question?.about
+  }
+
+  /** Sends one message and resolves to the one that answers it. `grace`: milliseconds the answer may rightly take. */
+  ask(message: Message, about: string, grace = 0): Promise<Message> {
+    const answer = this.#answer(about, grace)
+    this.#process.stdin.write(`${JSON.stringify(message)}\n`)
+    return answer
+  }
+
+  /** Ends the child's input and resolves when it has gone; by force, if it stays. Rejected if it went badly. */
+  async end(): Promise<void> {
+    this.#ending = true
+    const force = setTimeout(() => this.#fail('did not end when its input did'), patience)
+    this.#process.stdin.end()
+    await this.#process
+    clearTimeout(force)
+    await Promise.race([this.accident, undefined])
+  }
+
+  /** Resolves when the child is gone. To kill what has already ended does nothing. */
+  async kill(): Promise<void> {
+    this.#process.kill('SIGKILL')
+    await this.#process
+  }
+
+  #answer(about: string, grace = 0): Promise<Message> {
+    const answer = new Promise<Message>((resolve, reject) => {
+      const timer = setTimeout(
+        () => this.#fail(`never answered ${about} (${grace} ms were its right, ${patience} ms its grace)`),
+        grace + patience,
+      )
+      this.#question = {
+        about,
+        answer: (message) => {
+          clearTimeout(timer)
+          this.#question = undefined
+          resolve(message)
+        },
+        refuse: (reason) => {
+          clearTimeout(timer)
+          this.#question = undefined
+          reject(reason)
+        },
+      }
+    })
+    answer.catch(() => {}) // it may be awaited much later
+    return answer
+  }
+
+  #hear(line: string): void {
+    let message: unknown
+    try {
+      message = JSON.parse(line)
+    } catch {}
+    if (!this.#question) this.#fail(`spoke unasked: ${line}`)
+    else if (typeof message !== 'object' || message === null)
+      this.#fail(`answered ${this.#question.about} with nonsense: ${line}`)
+    else this.#question.answer(message as Message)
+  }
+
+  #fail(what: string, stderr = ''): Error {
+    const accident = new Error(`${this.name} ${what}${stderr && `\n${stderr}`}`)
+    this.#report(accident)
+    this.#question?.refuse(accident)
+    this.kill()
+    return accident
+  }
+}

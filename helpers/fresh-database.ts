@@ -1,0 +1,23 @@
+import { Child } from './child.ts'
+
+/** SQLite's two families of journals, as `PRAGMA journal_mode` spells them. */
+export type JournalMode = 'wal' | 'delete'
+
+let maker: Child | undefined
+
+/**
+ * A new database in a temporary folder of its own, made by a child process, for this process must never open the file.
+ * The folder goes when `remove` is called, or when this process ends, however it ends.
+ */
+export async function freshDatabase(...sql: string[]): Promise<{ file: string; remove: () => Promise<void> }> {
+  maker ??= new Child('the maker of databases', 'fresh-database.ts')
+  const child = maker
+  await child.ready
+  const file = (await child.ask({ make: sql }, 'the wish for a fresh database')).made as string
+  return {
+    file,
+    remove: async () => {
+      await child.ask({ remove: file }, `the removal of ${file}`)
+    },
+  }
+}

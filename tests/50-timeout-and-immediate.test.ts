@@ -1,0 +1,186 @@
+/**
+ * `BEGIN IMMEDIATE` with a busy timeout: the one cell of the four in which a transaction waits for its turn and then commits. It
+ * waits at the door, where it has read nothing yet, so that the busy handler may be asked and nothing can be out of date.
+ * The two changes are one word each, and neither does it alone. What remains is the waiting.
+ *
+ * https://sqlite.org/lang_transaction.html · https://sqlite.org/c3ref/busy_timeout.html
+ */
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { contend, type Outcome, type Story } from '../helpers/contend.ts'
+
+describe('Immediate transactions, five-second timeout, write-ahead log', () => {
+  describe('when the holder is inside and the waiter wants to enter', () => {
+    let begin: Outcome, read: Outcome, commit: Outcome, total: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('wal', { holder: { timeout: 5_000 }, waiter: { timeout: 5_000 } }, async ({ holder, waiter }) => {
+        await holder`BEGIN IMMEDIATE`
+        await holder`SELECT n FROM counter`
+        const turn = waiter`BEGIN IMMEDIATE`
+        await turn.blocks()
+        await holder`UPDATE counter SET n = n + 1`
+        await holder`COMMIT`
+        begin = await turn
+        read = await waiter`SELECT n FROM counter`
+        await waiter`UPDATE counter SET n = n + 1`
+        commit = await waiter`COMMIT`
+        total = await waiter`SELECT n FROM counter`
+      })
+    })
+    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+
+    test('the waiter waits its turn, and is admitted when the holder has committed', () => {
+      expect(begin.code).toBe('SQLITE_OK')
+    })
+    test('the waiter reads what the holder has written', () => {
+      expect(read.rows).toEqual([{ n: 1 }])
+    })
+    test('the waiter commits', () => {
+      expect(commit.code).toBe('SQLITE_OK')
+    })
+    test('both changes are counted: n is 2', () => {
+      expect(total.rows).toEqual([{ n: 2 }])
+    })
+  })
+
+  describe('when three wait at the same time', () => {
+    let outcomes: Outcome[], total: Outcome, story: Story
+
+    beforeAll(async () => {
+      const timeout = 5_000
+      const cast = { holder: { timeout }, ann: { timeout }, bob: { timeout }, cay: { timeout } }
+      story = await contend('wal', cast, async ({ holder, ann, bob, cay }) => {
+        await holder`BEGIN IMMEDIATE`
+        const turns = [ann`UPDATE counter SET n = n + 1`, bob`UPDATE counter SET n = n + 1`, cay`UPDATE counter SET n = n + 1`]
+        for (const turn of turns) await turn.blocks()
+        await holder`UPDATE counter SET n = n + 1`
+        await holder`COMMIT`
+        outcomes = await Promise.all(turns)
+        total = await holder`SELECT n FROM counter`
+      })
+    })
+    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+
+    test('all three are served', () => {
+      expect(outcomes.map(({ code }) => code)).toEqual(['SQLITE_OK', 'SQLITE_OK', 'SQLITE_OK'])
+    })
+    test('all four changes are counted: n is 4', () => {
+      expect(total.rows).toEqual([{ n: 4 }])
+    })
+  })
+
+  describe('when the holder stays inside for longer than the timeout of the waiter', () => {
+    let begin: Outcome, again: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('wal', { holder: { timeout: 5_000 }, waiter: { timeout: 100 } }, async ({ holder, waiter }) => {
+        await holder`BEGIN IMMEDIATE`
+        begin = await waiter`BEGIN IMMEDIATE`
+        await holder`COMMIT`
+        again = await waiter`BEGIN IMMEDIATE`
+      })
+    })
+    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+
+    test.fails('myth: with a timeout and BEGIN IMMEDIATE, nobody is ever turned away', () => {
+      expect(begin.code).toBe('SQLITE_OK')
+    })
+    test('the waiter is turned away with SQLITE_BUSY', () => {
+      expect(begin.code).toBe('SQLITE_BUSY')
+    })
+    test('the waiter is turned away after its whole timeout of 100 ms', () => {
+      expect(begin.waited).toBeGreaterThanOrEqual(100)
+    })
+    test('the waiter has no transaction to roll back', () => {
+      expect(begin.inTransaction).toBe(false)
+    })
+    test('the waiter is admitted when it asks again after the COMMIT', () => {
+      expect(again.code).toBe('SQLITE_OK')
+    })
+  })
+})
+
+describe('Immediate transactions, five-second timeout, rollback journal', () => {
+  describe('when the holder is inside and the waiter wants to enter', () => {
+    let begin: Outcome, read: Outcome, commit: Outcome, total: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('delete', { holder: { timeout: 5_000 }, waiter: { timeout: 5_000 } }, async ({ holder, waiter }) => {
+        await holder`BEGIN IMMEDIATE`
+        await holder`SELECT n FROM counter`
+        const turn = waiter`BEGIN IMMEDIATE`
+        await turn.blocks()
+        await holder`UPDATE counter SET n = n + 1`
+        await holder`COMMIT`
+        begin = await turn
+        read = await waiter`SELECT n FROM counter`
+        await waiter`UPDATE counter SET n = n + 1`
+        commit = await waiter`COMMIT`
+        total = await waiter`SELECT n FROM counter`
+      })
+    })
+    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+
+    test('the waiter waits its turn, and is admitted when the holder has committed', () => {
+      expect(begin.code).toBe('SQLITE_OK')
+    })
+    test('the waiter reads what the holder has written', () => {
+      expect(read.rows).toEqual([{ n: 1 }])
+    })
+    test('the waiter commits', () => {
+      expect(commit.code).toBe('SQLITE_OK')
+    })
+    test('both changes are counted: n is 2', () => {
+      expect(total.rows).toEqual([{ n: 2 }])
+    })
+  })
+
+  describe('when someone is reading while the writer commits', () => {
+    let commit: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('delete', { reader: { timeout: 5_000 }, writer: { timeout: 5_000 } }, async ({ reader, writer }) => {
+        await reader`BEGIN`
+        await reader`SELECT n FROM counter`
+        await writer`BEGIN IMMEDIATE`
+        await writer`UPDATE counter SET n = n + 1`
+        const turn = writer`COMMIT`
+        await turn.blocks()
+        await reader`COMMIT`
+        commit = await turn
+      })
+    })
+    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+
+    test('the writer waits in COMMIT until the reader has left, and commits', () => {
+      expect(commit.code).toBe('SQLITE_OK')
+    })
+  })
+
+  describe('when the holder stays inside for longer than the timeout of the waiter', () => {
+    let begin: Outcome, again: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('delete', { holder: { timeout: 5_000 }, waiter: { timeout: 100 } }, async ({ holder, waiter }) => {
+        await holder`BEGIN IMMEDIATE`
+        begin = await waiter`BEGIN IMMEDIATE`
+        await holder`COMMIT`
+        again = await waiter`BEGIN IMMEDIATE`
+      })
+    })
+    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+
+    test.fails('myth: with a timeout and BEGIN IMMEDIATE, nobody is ever turned away', () => {
+      expect(begin.code).toBe('SQLITE_OK')
+    })
+    test('the waiter is turned away with SQLITE_BUSY', () => {
+      expect(begin.code).toBe('SQLITE_BUSY')
+    })
+    test('the waiter is turned away after its whole timeout of 100 ms', () => {
+      expect(begin.waited).toBeGreaterThanOrEqual(100)
+    })
+    test('the waiter is admitted when it asks again after the COMMIT', () => {
+      expect(again.code).toBe('SQLITE_OK')
+    })
+  })
+})

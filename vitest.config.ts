@@ -1,0 +1,27 @@
+import { defineConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
+
+const [major, minor] = process.versions.node.split('.').map(Number)
+if (major < 22 || (major === 22 && minor < 18)) {
+  console.error(`Node ${process.versions.node} is too old to run TypeScript; \`npm test\` brings its own.`)
+  process.exit(1)
+}
+
+/** Chapters in the order of their numbers. */
+class Chapters extends BaseSequencer {
+  override async sort(chapters: TestSpecification[]) {
+    return chapters.toSorted((one, other) => (one.moduleId < other.moduleId ? -1 : 1))
+  }
+}
+
+export default defineConfig({
+  test: {
+    include: ['tests/*.test.ts'],
+    sequence: { sequencer: Chapters },
+    fileParallelism: false,
+    isolate: false,
+    hookTimeout: 60_000,
+    includeTaskLocation: true,
+    reporters: ['tree'],
+  },
+})
