@@ -8,9 +8,6 @@ export type Message = Record<string, unknown>
 
 type Question = { about: string; answer: (message: Message) => void; refuse: (reason: Error) => void }
 
-/** The slack a child is given, in milliseconds, beyond what it may rightly take. Never a delay: only how late "never" is. */
-const patience = 15_000
-
 const fixtures = new URL('../fixtures/', import.meta.url)
 const compileCache = fileURLToPath(new URL('../node_modules/.cache/node-compile', import.meta.url))
 
@@ -22,6 +19,9 @@ const compileCache = fileURLToPath(new URL('../node_modules/.cache/node-compile'
  * and the process is killed. A child ends when its input does, so it cannot outlive this process.
  */
 export class Child {
+  /** How late "never" is: milliseconds a child is given beyond what it may rightly take. Nothing is delayed by it. */
+  static patience = 15_000
+
   readonly name: string
   /** Resolves to the child's first line, which says that it is ready. */
   readonly ready: Promise<Message>
@@ -77,7 +77,7 @@ export class Child {
   /** Ends the child's input and resolves when it has gone; by force, if it stays. Rejected if it went badly. */
   async end(): Promise<void> {
     this.#ending = true
-    const force = setTimeout(() => this.#fail('did not end when its input did'), patience)
+    const force = setTimeout(() => this.#fail('did not end when its input did'), Child.patience)
     this.#process.stdin.end()
     await this.#process
     clearTimeout(force)
@@ -93,8 +93,8 @@ export class Child {
   #answer(about: string, grace = 0): Promise<Message> {
     const answer = new Promise<Message>((resolve, reject) => {
       const timer = setTimeout(
-        () => this.#fail(`never answered ${about} (${grace} ms were its right, ${patience} ms its grace)`),
-        grace + patience,
+        () => this.#fail(`never answered ${about}: it had ${grace} ms for it, and ${Child.patience} ms of patience`),
+        grace + Child.patience,
       )
       this.#question = {
         about,

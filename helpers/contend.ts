@@ -22,6 +22,8 @@ export type Outcome = {
 export type Setting = {
   /** `busy_timeout`, in milliseconds (sqlite.org/c3ref/busy_timeout.html). */
   timeout: number
+  /** The program of `fixtures/` that plays the contender. */
+  program?: string
 }
 
 /** A template tag: its connection executes what it is given. It takes no `${}`, so that the SQL you read is the SQL that ran. */
@@ -125,7 +127,10 @@ export async function contend<Name extends string>(
     'INSERT INTO counter VALUES (0)',
   )
   const names = Object.keys(cast) as Name[]
-  const children = names.map((name) => new Child(name, 'contender.ts', database.file, '--timeout', `${cast[name].timeout}`))
+  const children = names.map((name) => {
+    const { timeout, program = 'contender.ts' } = cast[name] as Setting
+    return new Child(name, program, database.file, '--timeout', `${timeout}`)
+  })
   const statements: Statement[] = []
   const timeline = new Timeline(mode, cast)
 
