@@ -29,6 +29,7 @@ export class Child {
   readonly accident: Promise<never>
   readonly #process: ResultPromise<{ reject: false; stdin: 'pipe'; buffer: { stdout: false } }>
   #report!: (accident: Error) => void
+  #accident: Error | undefined
   #question: Question | undefined
   #ending = false
 
@@ -50,7 +51,7 @@ export class Child {
     this.#process.then(({ exitCode, signal, stderr }) => {
       if (this.#ending && exitCode === 0) return
       const how = signal ? `was killed by ${signal}` : `ended with exit code ${exitCode}`
-      this.#fail(`${how} ${this.#question ? `during ${this.#question.about}` : 'unasked'}`, stderr)
+      this.#fail(`${how} ${this.#question ? `during ${this.#question.about}` : 'between two questions'}`, stderr)
     })
     // A child nobody is asking does not keep this process alive: when this one ends, so does the child's input.
     this.#process.nodeChildProcess.unref()
@@ -91,27 +92,20 @@ export class Child {
   }
 
   #answer(about: string, grace = 0): Promise<Message> {
-    const answer = new Promise<Message>((resolve, reject) => {
-      const timer = setTimeout(
-        () => this.#fail(`never answered ${about}: it had ${grace} ms for it, and ${Child.patience} ms of patience`),
-        grace + Child.patience,
-      )
-      this.#question = {
-        about,
-        answer: (message) => {
-          clearTimeout(timer)
-          this.#question = undefined
-          resolve(message)
-        },
-        refuse: (reason) => {
-          clearTimeout(timer)
-          this.#question = undefined
-          reject(reason)
-        },
+    const { promise, resolve, reject } = Promise.withResolvers<Message>()
+    promise.catch(() => {}) // it may be awaited much later
+    const never = `never answered ${about}: it had ${grace} ms for it, and ${Child.patience} ms of patience`
+    const timer = setTimeout(() => this.#fail(never), grace + Child.patience)
+    const over = <Result>(settle: (result: Result) => void) => {
+      return (result: Result) => {
+        clearTimeout(timer)
+        this.#question = undefined
+        settle(result)
       }
-    })
-    answer.catch(() => {}) // it may be awaited much later
-    return answer
+    }
+    this.#question = { about, answer: over(resolve), refuse: over(reject) }
+    if (this.#accident) this.#question.refuse(this.#accident)
+    return promise
   }
 
   #hear(line: string): void {
@@ -125,11 +119,10 @@ export class Child {
     else this.#question.answer(message as Message)
   }
 
-  #fail(what: string, stderr = ''): Error {
-    const accident = new Error(`${this.name} ${what}${stderr && `\n${stderr}`}`)
-    this.#report(accident)
-    this.#question?.refuse(accident)
+  #fail(what: string, stderr = ''): void {
+    this.#accident ??= new Error(`${this.name} ${what}${stderr && `\n${stderr}`}`)
+    this.#report(this.#accident)
+    this.#question?.refuse(this.#accident)
     this.kill()
-    return accident
   }
 }
