@@ -75,14 +75,14 @@ export class Child {
     return answer
   }
 
-  /** Ends the child's input and resolves when it has gone; by force, if it stays. Rejected if it went badly. */
-  async end(): Promise<void> {
+  /** Ends the child's input and resolves, when it has gone, to what it wrote to stderr. Rejected if it stays or goes badly. */
+  async end(): Promise<string> {
     this.#ending = true
     const force = setTimeout(() => this.#fail('did not end when its input did'), Child.patience)
     this.#process.stdin.end()
-    await this.#process
+    const { stderr } = await this.#process
     clearTimeout(force)
-    await Promise.race([this.accident, undefined])
+    return Promise.race([this.accident, stderr])
   }
 
   /** Resolves when the child is gone. To kill what has already ended does nothing. */

@@ -1,0 +1,96 @@
+import { Agent, get, type IncomingMessage } from 'node:http'
+import { text } from 'node:stream/consumers'
+import pLimit from 'p-limit'
+
+/** How many users do what for how long. Each sends its next request when its last is answered. */
+export type Load = {
+  users: number
+  /** A page of `web-application.ts`. */
+  page?: string
+  /** So many requests in all, or as many as begin within so many seconds. */
+  requests?: number
+  seconds?: number
+  /** Each request's slow part lasts until so many are at theirs or have been turned away before it. */
+  rendezvous?: number
+  /** Ends the load early, and rejects it. */
+  signal?: AbortSignal
+  onAnswer?: (answer: Answer) => void
+}
+
+/** One answer of the web server, as a user meets it. Times are those of `process.hrtime`, one clock for the whole machine. */
+export type Answer = {
+  user: number
+  page: string
+  username: string
+  /** When the request was sent, and when it was answered, in nanoseconds. */
+  began: bigint
+  ended: bigint
+  /** What the page says. */
+  body: string
+  /** The user's number, if one was created. */
+  number?: number
+  /** When its transaction had begun, and when it was about to commit, in nanoseconds. */
+  inside?: [began: bigint, ended: bigint]
+  /** Why the user was turned away: SQLite's code and message, and the statement they struck. */
+  refusal?: { code: string; message: string; statement: string }
+}
+
+export const confirmed = (answers: Answer[]) => answers.filter(({ refusal }) => !refusal)
+export const refused = (answers: Answer[]) => answers.filter(({ refusal }) => refusal)
+
+/** Milliseconds from request to answer. */
+export const took = ({ began, ended }: Answer) => Number(ended - began) / 1e6
+
+/** Counts the names made up by this process: no two are the same. */
+let names = 0
+
+/**
+ * Lets users loose on a web server, each with a connection of its own, and resolves to the answers, in the order in which
+ * they came. A locked database is an answer; any other error, of the network or the server, rejects.
+ */
+export async function usersOf(url: string, load: Load): Promise<Answer[]> {
+  const { users, page = 'create_user', requests = Number.POSITIVE_INFINITY, seconds, rendezvous, signal, onAnswer } = load
+  const answers: Answer[] = []
+  const deadline = performance.now() + (seconds ?? Number.POSITIVE_INFINITY) * 1_000
+  let sent = 0
+
+  async function user(number: number): Promise<void> {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    const leave = () => agent.destroy()
+    signal?.addEventListener('abort', leave)
+    try {
+      while (sent < requests && performance.now() < deadline) {
+        signal?.throwIfAborted()
+        sent += 1
+        const username = `user-${number}-${++names}`
+        const query = new URLSearchParams({ username, ...(rendezvous && { rendezvous: `${rendezvous}` }) })
+        const began = process.hrtime.bigint()
+        const response = await new Promise<IncomingMessage>((resolve, reject) =>
+          get(`${url}/${page}/?${query}`, { agent }, resolve).on('error', reject),
+        )
+        const body = await text(response)
+        const answer = { user: number, page, username, began, ended: process.hrtime.bigint(), ...read(response, body) }
+        answers.push(answer)
+        onAnswer?.(answer)
+      }
+    } finally {
+      signal?.removeEventListener('abort', leave)
+      agent.destroy()
+    }
+  }
+
+  const crowd = pLimit(users)
+  await Promise.all(Array.from({ length: users }, (_, number) => crowd(user, number + 1)))
+  return answers
+}
+
+function read(response: IncomingMessage, body: string): Pick<Answer, 'body' | 'number' | 'inside' | 'refusal'> {
+  if (response.statusCode === 200) {
+    const number = /^User created, num users: (\d+)$/.exec(body)?.[1]
+    const inside = `${response.headers['x-inside'] ?? ''}`.split('-')
+    return { body, ...(number && { number: Number(number), inside: [BigInt(inside[0]), BigInt(inside[1])] }) }
+  }
+  const refusal = response.statusCode === 500 && body.startsWith('{') && JSON.parse(body)
+  if (/^SQLITE_(BUSY|LOCKED)/.test(refusal.code)) return { body, refusal }
+  throw new Error(`the web server fails for another reason than a lock: ${response.statusCode} ${body}`)
+}
