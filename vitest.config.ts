@@ -22,6 +22,6 @@ export default defineConfig({
     isolate: false,
     hookTimeout: 60_000,
     includeTaskLocation: true,
-    reporters: ['tree'],
+    reporters: ['tree', './helpers/page.ts'],
   },
 })

@@ -31,6 +31,7 @@ export class Child {
   #report!: (accident: Error) => void
   #accident: Error | undefined
   #question: Question | undefined
+  #last = ''
   #ending = false
 
   /** Starts `fixtures/PROGRAM`, under a name of its own. */
@@ -51,7 +52,7 @@ export class Child {
     this.#process.then(({ exitCode, signal, stderr }) => {
       if (this.#ending && exitCode === 0) return
       const how = signal ? `was killed by ${signal}` : `ended with exit code ${exitCode}`
-      this.#fail(`${how} ${this.#question ? `during ${this.#question.about}` : 'between two questions'}`, stderr)
+      this.#fail(`${how} ${this.#question ? 'during' : 'after'} ${this.#last}`, stderr)
     })
     // A child nobody is asking does not keep this process alive: when this one ends, so does the child's input.
     this.#process.nodeChildProcess.unref()
@@ -78,17 +79,23 @@ export class Child {
   /** Ends the child's input and resolves, when it has gone, to what it wrote to stderr. Rejected if it stays or goes badly. */
   async end(): Promise<string> {
     this.#ending = true
-    const force = setTimeout(() => this.#fail('did not end when its input did'), Child.patience)
     this.#process.stdin.end()
-    const { stderr } = await this.#process
-    clearTimeout(force)
+    const { stderr } = await this.#gone()
     return Promise.race([this.accident, stderr])
   }
 
   /** Resolves when the child is gone. To kill what has already ended does nothing. */
   async kill(): Promise<void> {
     this.#process.kill('SIGKILL')
-    await this.#process
+    await this.#gone()
+  }
+
+  /** Waits for the end, and keeps this process alive until then. */
+  async #gone() {
+    const force = setTimeout(() => this.#fail('did not end when its input did'), Child.patience)
+    const result = await this.#process
+    clearTimeout(force)
+    return result
   }
 
   #answer(about: string, grace = 0): Promise<Message> {
@@ -103,6 +110,7 @@ export class Child {
         settle(result)
       }
     }
+    this.#last = about
     this.#question = { about, answer: over(resolve), refuse: over(reject) }
     if (this.#accident) this.#question.refuse(this.#accident)
     return promise
@@ -113,7 +121,7 @@ export class Child {
     try {
       message = JSON.parse(line)
     } catch {}
-    if (!this.#question) this.#fail(`spoke unasked: ${line}`)
+    if (!this.#question) this.#fail(`spoke unasked after ${this.#last}: ${line}`)
     else if (typeof message !== 'object' || message === null)
       this.#fail(`answered ${this.#question.about} with nonsense: ${line}`)
     else this.#question.answer(message as Message)

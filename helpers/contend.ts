@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Child, type Message } from './child.ts'
 import { freshDatabase, type JournalMode } from './fresh-database.ts'
-import { sleepsInBusyHandler } from './kernel.ts'
+import { isStopped, sleepsInBusyHandler } from './kernel.ts'
 import { Timeline } from './timeline.ts'
 
 /** What SQLite answered to one statement. */
@@ -27,7 +27,10 @@ export type Setting = {
 }
 
 /** A template tag: its connection executes what it is given. It takes no `${}`, so that the SQL you read is the SQL that ran. */
-export type Contender = (sql: TemplateStringsArray) => Statement
+export type Contender = ((sql: TemplateStringsArray) => Statement) & {
+  /** Stops the process in the middle of whatever it does, and resolves once it is stopped; or lets it go on. Linux. */
+  signal: (signal: 'SIGSTOP' | 'SIGCONT') => Promise<void>
+}
 
 /** What a story leaves behind. */
 export type Story = {
@@ -97,7 +100,9 @@ export class Statement implements PromiseLike<Outcome> {
 
   /** To be refused is an answer. Any other error is an accident: it says nothing about contention. */
   #judge(answer: Message): Outcome {
-    const { code, message } = answer as Outcome
+    const { code, message, rows, waited, inTransaction } = answer as Outcome
+    if (typeof code !== 'string' || !Array.isArray(rows) || typeof waited !== 'number' || typeof inTransaction !== 'boolean')
+      throw new Error(`${this.contender} answered \`${this.sql}\` with nonsense: ${JSON.stringify(answer)}`)
     if (/^SQLITE_(OK|BUSY|LOCKED)/.test(code)) return answer as Outcome
     throw new Error(`${this.contender} cannot run \`${this.sql}\`: ${code}: ${message}`)
   }
@@ -113,8 +118,8 @@ export class Statement implements PromiseLike<Outcome> {
  *     })
  *
  * Whatever is not contention rejects it, with a sentence that names the contender and the statement: a contender that is
- * missing, dies, answers nonsense or never answers; SQL that does not run; an outcome nobody awaited; a contender
- * nobody used. In every case the contenders and the database are gone afterwards.
+ * missing, dies, answers nonsense or never answers; SQL that does not run; a statement the story does not see through; a
+ * contender nobody used. In every case the contenders and the database are gone afterwards.
  */
 export async function contend<Name extends string>(
   mode: JournalMode,
@@ -134,23 +139,32 @@ export async function contend<Name extends string>(
   const statements: Statement[] = []
   const timeline = new Timeline(mode, cast)
 
-  const tag =
-    (child: Child, setting: Setting): Contender =>
-    ({ raw: [sql] }, ...values) => {
+  function contender(child: Child, setting: Setting): Contender {
+    const tag = ({ raw: [sql] }: TemplateStringsArray, ...values: unknown[]) => {
       if (values.length > 0) throw new Error(`${child.name}: spell the SQL out, without \${}: \`${sql}…`)
       if (child.asked) throw new Error(`${child.name} is still in ${child.asked} and cannot run \`${sql}\``)
       const statement = new Statement(child, sql, setting, timeline)
       statements.push(statement)
       return statement
     }
+    const signal = async (signal: 'SIGSTOP' | 'SIGCONT') => {
+      timeline.noted(child.name, `(${signal})`)
+      process.kill(child.pid, signal)
+      while (signal === 'SIGSTOP' && !isStopped(child.pid)) await pause(1)
+    }
+    return Object.assign(tag, { signal })
+  }
 
   try {
     await Promise.all(children.map((child) => child.ready))
-    const contenders = Object.fromEntries(names.map((name, i) => [name, tag(children[i], cast[name])]))
+    const contenders = Object.fromEntries(names.map((name, i) => [name, contender(children[i], cast[name])]))
     await Promise.race([script(contenders as Record<Name, Contender>), ...children.map((child) => child.accident)])
 
     const forgotten = statements.find(({ awaited }) => !awaited)
     if (forgotten) throw new Error(`the story ends without awaiting what became of ${forgotten.contender}'s \`${forgotten.sql}\``)
+    const pending = children.find(({ asked }) => asked)
+    if (pending) throw new Error(`the story ends while ${pending.name} is still in ${pending.asked}`)
+    await Promise.all(statements) // what the story has caught is an accident nevertheless
     const unused = names.find((name) => !statements.some(({ contender }) => contender === name))
     if (unused) throw new Error(`${unused} has no statement in the story`)
 

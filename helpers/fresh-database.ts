@@ -1,9 +1,13 @@
-import { Child } from './child.ts'
+import pLimit from 'p-limit'
+import { Child, type Message } from './child.ts'
 
 /** SQLite's two families of journals, as `PRAGMA journal_mode` spells them. */
 export type JournalMode = 'wal' | 'delete'
 
 let maker: Child | undefined
+
+/** The maker is asked one thing at a time, also where stories are told side by side. */
+const inTurn = pLimit(1)
 
 /**
  * A new database in a temporary folder of its own, made by a child process, for this process must never open the file.
@@ -13,11 +17,12 @@ export async function freshDatabase(...sql: string[]): Promise<{ file: string; r
   maker ??= new Child('the maker of databases', 'fresh-database.ts')
   const child = maker
   await child.ready
-  const file = (await child.ask({ make: sql }, 'the wish for a fresh database')).made as string
+  const ask = (message: Message, about: string) => inTurn(() => child.ask(message, about))
+  const file = (await ask({ make: sql }, 'the wish for a fresh database')).made as string
   return {
     file,
     remove: async () => {
-      await child.ask({ remove: file }, `the removal of ${file}`)
+      await ask({ remove: file }, `the removal of ${file}`)
     },
   }
 }

@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 
 /** The number of `clock_nanosleep`, as `/proc/PID/syscall` shows it. */
@@ -17,4 +18,29 @@ export async function sleepsInBusyHandler(pid: number): Promise<boolean | undefi
   } catch {
     return undefined
   }
+}
+
+/** State and process group, as Linux tells them: `S` sleeps, `T` is stopped, `Z` has ended and is still listed. */
+function statOf(pid: number): { state: string; group: number } | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    const [state, , group] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return { state, group: Number(group) }
+  } catch {
+    return undefined // it is gone
+  }
+}
+
+/** Whether SIGSTOP has taken effect. Linux only. */
+export function isStopped(pid: number): boolean {
+  return statOf(pid)?.state === 'T'
+}
+
+/** The processes of a group that have not ended. Linux only. */
+export function processesOf(group: number): number[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  return pids.map(Number).filter((pid) => {
+    const stat = statOf(pid)
+    return stat?.group === group && stat.state !== 'Z'
+  })
 }

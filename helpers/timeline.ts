@@ -1,7 +1,7 @@
 import type { Outcome, Setting, Statement } from './contend.ts'
 import type { JournalMode } from './fresh-database.ts'
 
-type Line = { statement: Statement; ending?: boolean; waits?: boolean; outcome?: Outcome }
+type Line = { contender: string; text: string; statement?: Statement; waits?: boolean; outcome?: Outcome }
 
 const journals: Record<JournalMode, string> = { wal: 'write-ahead log', delete: 'rollback journal' }
 
@@ -21,7 +21,12 @@ export class Timeline {
   }
 
   issued(statement: Statement): void {
-    this.#lines.push({ statement })
+    this.#lines.push({ contender: statement.contender, text: statement.sql, statement })
+  }
+
+  /** What happens to a contender from outside SQLite. */
+  noted(contender: string, text: string): void {
+    this.#lines.push({ contender, text })
   }
 
   waits(statement: Statement): void {
@@ -31,7 +36,8 @@ export class Timeline {
   /** Returns what takes the outcome, once it is there. */
   awaited(statement: Statement): (outcome: Outcome) => void {
     const last = this.#lines.at(-1) as Line
-    const line = last.statement === statement && !last.waits ? last : { statement, ending: true }
+    const { contender, sql } = statement
+    const line: Line = last.statement === statement && !last.waits ? last : { contender, text: `… ${sql}`, statement }
     if (line !== last) this.#lines.push(line)
     return (outcome) => {
       line.outcome = outcome
@@ -40,34 +46,32 @@ export class Timeline {
 
   toString(): string {
     const timeouts = Object.entries(this.#cast).map(([name, { timeout }]) => `${name}: timeout ${timeout} ms`)
-    const rows = this.#lines.map((line) => {
-      const { contender, sql } = line.statement
-      return [contender, line.ending ? `… ${sql}` : sql, this.#said(line)]
-    })
+    const rows = this.#lines.map((line) => [line.contender, line.text, this.#said(line)])
     const width = (column: number) => Math.max(...rows.map((row) => row[column].length))
-    const [names, statements] = [width(0), width(1)]
+    const [names, texts] = [width(0), width(1)]
     return [
       [journals[this.#mode], ...timeouts].join(' · '),
       '',
-      ...rows.map(([name, sql, said]) => `${name.padEnd(names)}  ${sql.padEnd(statements)}  ${said}`),
+      ...rows.map(([name, text, said]) => `${name.padEnd(names)}  ${text.padEnd(texts)}  ${said}`.trimEnd()),
     ].join('\n')
   }
 
-  #said({ statement, waits, outcome }: Line): string {
+  #said({ contender, statement, waits, outcome }: Line): string {
+    if (!statement) return ''
     if (!outcome) return waits ? 'waits' : '…'
     const { code, rows, waited, inTransaction } = outcome
-    if (code === 'SQLITE_OK')
-      return (
-        rows
-          .map((row) =>
-            Object.entries(row)
-              .map(([name, value]) => `${name} = ${value}`)
-              .join(', '),
-          )
-          .join('; ') || code
-      )
-    const { timeout } = this.#cast[statement.contender]
-    const when = timeout > 0 && (waited < timeout ? 'at once' : 'after its timeout')
-    return [code, when, inTransaction ? 'transaction open' : 'no transaction'].filter(Boolean).join(', ')
+    const told = rows.map((row) =>
+      Object.entries(row)
+        .map(([name, value]) => `${name} = ${value}`)
+        .join(', '),
+    )
+    const { timeout } = this.#cast[contender]
+    const refusal = [
+      code,
+      timeout > 0 && (waited < timeout ? 'at once' : 'after its timeout'),
+      inTransaction ? 'transaction open' : 'no transaction',
+    ]
+    const said = code === 'SQLITE_OK' ? told.join('; ') || code : refusal.filter(Boolean).join(', ')
+    return waits ? `waits, then ${said}` : said
   }
 }

@@ -1,6 +1,5 @@
-import { Agent, get, type IncomingMessage } from 'node:http'
-import { text } from 'node:stream/consumers'
 import pLimit from 'p-limit'
+import { Client, type Dispatcher } from 'undici'
 
 /** How many users do what for how long. Each sends its next request when its last is answered. */
 export type Load = {
@@ -55,8 +54,8 @@ export async function usersOf(url: string, load: Load): Promise<Answer[]> {
   let sent = 0
 
   async function user(number: number): Promise<void> {
-    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
-    const leave = () => agent.destroy()
+    const connection = new Client(url, { headersTimeout: 0, bodyTimeout: 0 }) // to be patient is the server's business
+    const leave = () => connection.destroy()
     signal?.addEventListener('abort', leave)
     try {
       while (sent < requests && performance.now() < deadline) {
@@ -65,17 +64,15 @@ export async function usersOf(url: string, load: Load): Promise<Answer[]> {
         const username = `user-${number}-${++names}`
         const query = new URLSearchParams({ username, ...(rendezvous && { rendezvous: `${rendezvous}` }) })
         const began = process.hrtime.bigint()
-        const response = await new Promise<IncomingMessage>((resolve, reject) =>
-          get(`${url}/${page}/?${query}`, { agent }, resolve).on('error', reject),
-        )
-        const body = await text(response)
+        const response = await connection.request({ method: 'GET', path: `/${page}/?${query}` })
+        const body = await response.body.text()
         const answer = { user: number, page, username, began, ended: process.hrtime.bigint(), ...read(response, body) }
         answers.push(answer)
         onAnswer?.(answer)
       }
     } finally {
       signal?.removeEventListener('abort', leave)
-      agent.destroy()
+      await connection.destroy()
     }
   }
 
@@ -84,7 +81,7 @@ export async function usersOf(url: string, load: Load): Promise<Answer[]> {
   return answers
 }
 
-function read(response: IncomingMessage, body: string): Pick<Answer, 'body' | 'number' | 'inside' | 'refusal'> {
+function read(response: Dispatcher.ResponseData, body: string): Pick<Answer, 'body' | 'number' | 'inside' | 'refusal'> {
   if (response.statusCode === 200) {
     const number = /^User created, num users: (\d+)$/.exec(body)?.[1]
     const inside = `${response.headers['x-inside'] ?? ''}`.split('-')

@@ -6,6 +6,7 @@
  */
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { contend, type Outcome, type Story } from '../helpers/contend.ts'
+import { show } from '../helpers/show.ts'
 
 describe('Two connections, write-ahead log', () => {
   describe('when one is writing and the other starts to write', () => {
@@ -20,7 +21,7 @@ describe('Two connections, write-ahead log', () => {
         repeated = await second`UPDATE counter SET n = n + 1`
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test.fails('myth: the write-ahead log lets two write at once', () => {
       expect(refused.code).toBe('SQLITE_OK')
@@ -51,7 +52,7 @@ describe('Two connections, write-ahead log', () => {
         await writer`COMMIT`
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test.fails('myth: writers to different tables do not lock each other out', () => {
       expect(refused.code).toBe('SQLITE_OK')
@@ -73,7 +74,7 @@ describe('Two connections, write-ahead log', () => {
         after = await reader`SELECT n FROM counter`
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test.fails('myth: a writer locks readers out', () => {
       expect(during.code).toBe('SQLITE_BUSY')
@@ -101,7 +102,7 @@ describe('Two connections, write-ahead log', () => {
         after = await reader`SELECT n FROM counter`
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test('the reader does not keep the writer from writing', () => {
       expect(update.code).toBe('SQLITE_OK')
@@ -129,7 +130,7 @@ describe('Two connections, write-ahead log', () => {
         await other`COMMIT`
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test.fails('myth: BEGIN reserves the database for whoever says it first', () => {
       expect(refused.code).toBe('SQLITE_OK')
@@ -156,7 +157,7 @@ describe('Two connections, rollback journal', () => {
         repeated = await second`UPDATE counter SET n = n + 1`
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test('the second writer is turned away with SQLITE_BUSY, as in the write-ahead log', () => {
       expect(refused.code).toBe('SQLITE_BUSY')
@@ -181,7 +182,7 @@ describe('Two connections, rollback journal', () => {
         after = await reader`SELECT n FROM counter`
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test.fails('myth: a rollback journal keeps readers out for as long as someone writes', () => {
       expect(during.code).toBe('SQLITE_BUSY')
@@ -208,7 +209,7 @@ describe('Two connections, rollback journal', () => {
         repeated = await writer`COMMIT`
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test('the reader does not keep the writer from writing', () => {
       expect(update.code).toBe('SQLITE_OK')
@@ -239,7 +240,7 @@ describe('Two connections, rollback journal', () => {
         await other`COMMIT`
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test('the first to say BEGIN is turned away with SQLITE_BUSY', () => {
       expect(refused.code).toBe('SQLITE_BUSY')

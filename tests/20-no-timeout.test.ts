@@ -7,6 +7,7 @@
  */
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { contend, type Outcome, type Story } from '../helpers/contend.ts'
+import { show } from '../helpers/show.ts'
 
 describe('Deferred transactions, no timeout, write-ahead log', () => {
   describe('when both have read, and both go on to write', () => {
@@ -30,7 +31,7 @@ describe('Deferred transactions, no timeout, write-ahead log', () => {
         total = await other`SELECT n FROM counter`
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test.fails('myth: in WAL mode the other can write as well', () => {
       expect(write.code).toBe('SQLITE_OK')
@@ -75,7 +76,7 @@ describe('Deferred transactions, no timeout, write-ahead log', () => {
         commit = await other`COMMIT`
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test('the other is turned away with SQLITE_BUSY all the same', () => {
       expect(write.code).toBe('SQLITE_BUSY')
@@ -99,7 +100,7 @@ describe('Deferred transactions, no timeout, write-ahead log', () => {
         await first`COMMIT`
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test.fails('myth: a single statement, outside a transaction, cannot be locked out', () => {
       expect(write.code).toBe('SQLITE_OK')
@@ -135,7 +136,7 @@ describe('Deferred transactions, no timeout, rollback journal', () => {
         total = await other`SELECT n FROM counter`
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test('the other is turned away with SQLITE_BUSY', () => {
       expect(write.code).toBe('SQLITE_BUSY')
@@ -177,7 +178,7 @@ describe('Deferred transactions, no timeout, rollback journal', () => {
         commit = await other`COMMIT`
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test('the other is turned away with SQLITE_BUSY all the same', () => {
       expect(write.code).toBe('SQLITE_BUSY')

@@ -7,6 +7,7 @@
  */
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { contend, type Outcome, type Story } from '../helpers/contend.ts'
+import { show } from '../helpers/show.ts'
 
 describe('Deferred transactions, five-second timeout, write-ahead log', () => {
   describe('when both have read, and the first has written and committed', () => {
@@ -30,7 +31,7 @@ describe('Deferred transactions, five-second timeout, write-ahead log', () => {
         total = await other`SELECT n FROM counter`
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test.fails('myth: the timeout lets the other wait its turn', () => {
       expect(write.code).toBe('SQLITE_OK')
@@ -75,7 +76,7 @@ describe('Deferred transactions, five-second timeout, write-ahead log', () => {
         commit = await first`COMMIT`
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test.fails('myth: the other waits until the first has committed', () => {
       expect(write.code).toBe('SQLITE_OK')
@@ -105,7 +106,7 @@ describe('Deferred transactions, five-second timeout, write-ahead log', () => {
         write = await other`UPDATE counter SET n = n + 1`
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test.fails('myth: thirty seconds are enough where five are not', () => {
       expect(write.code).toBe('SQLITE_OK')
@@ -134,7 +135,7 @@ describe('Deferred transactions, five-second timeout, write-ahead log', () => {
         total = await waiter`SELECT n FROM counter`
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test.fails('myth: a deferred transaction ignores the timeout', () => {
       expect(write.code).toBe('SQLITE_BUSY')
@@ -163,7 +164,7 @@ describe('Deferred transactions, five-second timeout, write-ahead log', () => {
         repeated = await waiter`UPDATE counter SET n = n + 1`
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test('the waiter is turned away with SQLITE_BUSY', () => {
       expect(write.code).toBe('SQLITE_BUSY')
@@ -200,7 +201,7 @@ describe('Deferred transactions, five-second timeout, rollback journal', () => {
         total = await other`SELECT n FROM counter`
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test.fails('myth: the timeout lets the other wait its turn', () => {
       expect(write.code).toBe('SQLITE_OK')
@@ -240,7 +241,7 @@ describe('Deferred transactions, five-second timeout, rollback journal', () => {
         repeated = await other`UPDATE counter SET n = n + 1`
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test.fails('myth: of two that are locked, one always gets through', () => {
       expect(commit.code).toBe('SQLITE_OK')
@@ -269,7 +270,7 @@ describe('Deferred transactions, five-second timeout, rollback journal', () => {
         write = await other`UPDATE counter SET n = n + 1`
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test.fails('myth: thirty seconds are enough where five are not', () => {
       expect(write.code).toBe('SQLITE_OK')
@@ -298,7 +299,7 @@ describe('Deferred transactions, five-second timeout, rollback journal', () => {
         total = await waiter`SELECT n FROM counter`
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test.fails('myth: a deferred transaction ignores the timeout', () => {
       expect(write.code).toBe('SQLITE_BUSY')
@@ -327,7 +328,7 @@ describe('Deferred transactions, five-second timeout, rollback journal', () => {
         repeated = await waiter`UPDATE counter SET n = n + 1`
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test('the waiter is turned away with SQLITE_BUSY', () => {
       expect(write.code).toBe('SQLITE_BUSY')

@@ -7,6 +7,7 @@
  */
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { contend, type Outcome, type Story } from '../helpers/contend.ts'
+import { show } from '../helpers/show.ts'
 
 describe('Immediate transactions, no timeout, write-ahead log', () => {
   describe('when the first is inside and the other wants to enter', () => {
@@ -25,7 +26,7 @@ describe('Immediate transactions, no timeout, write-ahead log', () => {
         otherCommit = await other`COMMIT`
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test.fails('myth: BEGIN IMMEDIATE alone ends "database is locked"', () => {
       expect(begin.code).toBe('SQLITE_OK')
@@ -65,7 +66,7 @@ describe('Immediate transactions, no timeout, write-ahead log', () => {
         commit = await writer`COMMIT`
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test('the writer is admitted', () => {
       expect(begin.code).toBe('SQLITE_OK')
@@ -88,7 +89,7 @@ describe('Immediate transactions, no timeout, write-ahead log', () => {
         write = await careless`UPDATE counter SET n = n + 1`
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test.fails('myth: it is enough if some of the writers say IMMEDIATE', () => {
       expect(write.code).toBe('SQLITE_OK')
@@ -116,7 +117,7 @@ describe('Immediate transactions, no timeout, rollback journal', () => {
         otherCommit = await other`COMMIT`
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test.fails('myth: BEGIN IMMEDIATE alone ends "database is locked"', () => {
       expect(begin.code).toBe('SQLITE_OK')
@@ -155,7 +156,7 @@ describe('Immediate transactions, no timeout, rollback journal', () => {
         repeated = await writer`COMMIT`
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test('the writer is admitted', () => {
       expect(begin.code).toBe('SQLITE_OK')

@@ -6,7 +6,8 @@
  * https://sqlite.org/lang_transaction.html · https://sqlite.org/c3ref/busy_timeout.html
  */
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { contend, type Outcome, type Story } from '../helpers/contend.ts'
+import { type Contender, contend, type Outcome, type Statement, type Story } from '../helpers/contend.ts'
+import { show } from '../helpers/show.ts'
 
 describe('Immediate transactions, five-second timeout, write-ahead log', () => {
   describe('when the holder is inside and the waiter wants to enter', () => {
@@ -27,7 +28,7 @@ describe('Immediate transactions, five-second timeout, write-ahead log', () => {
         total = await waiter`SELECT n FROM counter`
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test('the waiter waits its turn, and is admitted when the holder has committed', () => {
       expect(begin.code).toBe('SQLITE_OK')
@@ -59,7 +60,7 @@ describe('Immediate transactions, five-second timeout, write-ahead log', () => {
         total = await holder`SELECT n FROM counter`
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test('all three are served', () => {
       expect(outcomes.map(({ code }) => code)).toEqual(['SQLITE_OK', 'SQLITE_OK', 'SQLITE_OK'])
@@ -80,7 +81,7 @@ describe('Immediate transactions, five-second timeout, write-ahead log', () => {
         again = await waiter`BEGIN IMMEDIATE`
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test.fails('myth: with a timeout and BEGIN IMMEDIATE, nobody is ever turned away', () => {
       expect(begin.code).toBe('SQLITE_OK')
@@ -96,6 +97,38 @@ describe('Immediate transactions, five-second timeout, write-ahead log', () => {
     })
     test('the waiter is admitted when it asks again after the COMMIT', () => {
       expect(again.code).toBe('SQLITE_OK')
+    })
+  })
+
+  describe.skipIf(process.platform !== 'linux')('when the one who waits is asleep as the holder leaves (needs /proc)', () => {
+    let overtaking: Outcome, begin: Outcome, story: Story
+
+    beforeAll(async () => {
+      const timeout = 5_000
+      const cast = { holder: { timeout }, sleeper: { timeout }, newcomer: { timeout } }
+      story = await contend('wal', cast, async ({ holder, sleeper, newcomer }) => {
+        await holder`BEGIN IMMEDIATE`
+        const turn = sleeper`BEGIN IMMEDIATE`
+        await turn.blocks()
+        await sleeper.signal('SIGSTOP')
+        await holder`COMMIT`
+        overtaking = await newcomer`BEGIN IMMEDIATE`
+        await sleeper.signal('SIGCONT')
+        await turn.blocks()
+        await newcomer`COMMIT`
+        begin = await turn
+      })
+    })
+    beforeEach((context) => show(context, 'timeline', story.timeline))
+
+    test.fails('myth: those who wait are served in the order in which they came', () => {
+      expect(overtaking.code).toBe('SQLITE_BUSY')
+    })
+    test('a newcomer who asks at the right moment gets SQLITE_OK: to wait is to sleep and try again, not to queue', () => {
+      expect(overtaking.code).toBe('SQLITE_OK')
+    })
+    test('the sleeper is served at one of its next tries', () => {
+      expect(begin.code).toBe('SQLITE_OK')
     })
   })
 })
@@ -119,7 +152,7 @@ describe('Immediate transactions, five-second timeout, rollback journal', () => 
         total = await waiter`SELECT n FROM counter`
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test('the waiter waits its turn, and is admitted when the holder has committed', () => {
       expect(begin.code).toBe('SQLITE_OK')
@@ -150,7 +183,7 @@ describe('Immediate transactions, five-second timeout, rollback journal', () => 
         commit = await turn
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test('the writer waits in COMMIT until the reader has left, and commits', () => {
       expect(commit.code).toBe('SQLITE_OK')
@@ -168,7 +201,7 @@ describe('Immediate transactions, five-second timeout, rollback journal', () => 
         again = await waiter`BEGIN IMMEDIATE`
       })
     })
-    beforeEach(({ annotate }) => annotate(story.timeline, 'timeline'))
+    beforeEach((context) => show(context, 'timeline', story.timeline))
 
     test.fails('myth: with a timeout and BEGIN IMMEDIATE, nobody is ever turned away', () => {
       expect(begin.code).toBe('SQLITE_OK')
@@ -181,6 +214,118 @@ describe('Immediate transactions, five-second timeout, rollback journal', () => 
     })
     test('the waiter is admitted when it asks again after the COMMIT', () => {
       expect(again.code).toBe('SQLITE_OK')
+    })
+  })
+
+  describe.skipIf(process.platform !== 'linux')('when the one who waits is asleep as the holder leaves (needs /proc)', () => {
+    let overtaking: Outcome, begin: Outcome, story: Story
+
+    beforeAll(async () => {
+      const timeout = 5_000
+      const cast = { holder: { timeout }, sleeper: { timeout }, newcomer: { timeout } }
+      story = await contend('delete', cast, async ({ holder, sleeper, newcomer }) => {
+        await holder`BEGIN IMMEDIATE`
+        const turn = sleeper`BEGIN IMMEDIATE`
+        await turn.blocks()
+        await sleeper.signal('SIGSTOP')
+        await holder`COMMIT`
+        overtaking = await newcomer`BEGIN IMMEDIATE`
+        await sleeper.signal('SIGCONT')
+        await turn.blocks()
+        await newcomer`COMMIT`
+        begin = await turn
+      })
+    })
+    beforeEach((context) => show(context, 'timeline', story.timeline))
+
+    test.fails('myth: those who wait are served in the order in which they came', () => {
+      expect(overtaking.code).toBe('SQLITE_BUSY')
+    })
+    test('a newcomer who asks at the right moment gets SQLITE_OK: to wait is to sleep and try again, not to queue', () => {
+      expect(overtaking.code).toBe('SQLITE_OK')
+    })
+    test('the sleeper is served at one of its next tries', () => {
+      expect(begin.code).toBe('SQLITE_OK')
+    })
+  })
+})
+
+/** A program: count one up. It says when it has read, waits or is refused, and writes when it may. */
+async function countUp(who: Contender, begin: (who: Contender) => Statement, come: () => void, mayWrite: Promise<unknown>) {
+  const door = begin(who)
+  door.blocks().then(come, () => {})
+  const { code } = await door
+  if (code === 'SQLITE_OK') await who`SELECT n FROM counter`
+  come()
+  if (code !== 'SQLITE_OK') return door
+  await mayWrite
+  const write = await who`UPDATE counter SET n = n + 1`
+  return write.code === 'SQLITE_OK' ? who`COMMIT` : write
+}
+
+/** Two processes run it. The other comes once the first has read, and the first writes once the other has come. */
+async function twice(timeout: number, begin: (who: Contender) => Statement): Promise<[Story, Outcome, Outcome]> {
+  let outcomes: [Outcome, Outcome] | undefined
+  const story = await contend('wal', { first: { timeout }, other: { timeout } }, async ({ first, other }) => {
+    const [firstHasRead, otherHasCome] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const ofFirst = countUp(first, begin, firstHasRead.resolve, otherHasCome.promise)
+    await firstHasRead.promise
+    const ofOther = countUp(other, begin, otherHasCome.resolve, ofFirst)
+    outcomes = [await ofFirst, await ofOther]
+  })
+  return [story, ...(outcomes as [Outcome, Outcome])]
+}
+
+describe('One program in two processes, write-ahead log', () => {
+  describe('when it says BEGIN and has no timeout', () => {
+    let first: Outcome, other: Outcome, story: Story
+
+    beforeAll(async () => {
+      ;[story, first, other] = await twice(0, (who) => who`BEGIN`)
+    })
+    beforeEach((context) => show(context, 'timeline', story.timeline))
+
+    test('the first commits, and the other is turned away with SQLITE_BUSY_SNAPSHOT', () => {
+      expect([first.code, other.code]).toEqual(['SQLITE_OK', 'SQLITE_BUSY_SNAPSHOT'])
+    })
+  })
+
+  describe('when only the timeout is changed, to five seconds', () => {
+    let first: Outcome, other: Outcome, story: Story
+
+    beforeAll(async () => {
+      ;[story, first, other] = await twice(5_000, (who) => who`BEGIN`)
+    })
+    beforeEach((context) => show(context, 'timeline', story.timeline))
+
+    test('the first commits, and the other is turned away with SQLITE_BUSY_SNAPSHOT', () => {
+      expect([first.code, other.code]).toEqual(['SQLITE_OK', 'SQLITE_BUSY_SNAPSHOT'])
+    })
+  })
+
+  describe('when only BEGIN is changed, to BEGIN IMMEDIATE', () => {
+    let first: Outcome, other: Outcome, story: Story
+
+    beforeAll(async () => {
+      ;[story, first, other] = await twice(0, (who) => who`BEGIN IMMEDIATE`)
+    })
+    beforeEach((context) => show(context, 'timeline', story.timeline))
+
+    test('the first commits, and the other is turned away with SQLITE_BUSY', () => {
+      expect([first.code, other.code]).toEqual(['SQLITE_OK', 'SQLITE_BUSY'])
+    })
+  })
+
+  describe('when both are changed', () => {
+    let first: Outcome, other: Outcome, story: Story
+
+    beforeAll(async () => {
+      ;[story, first, other] = await twice(5_000, (who) => who`BEGIN IMMEDIATE`)
+    })
+    beforeEach((context) => show(context, 'timeline', story.timeline))
+
+    test('the first commits, and so does the other', () => {
+      expect([first.code, other.code]).toEqual(['SQLITE_OK', 'SQLITE_OK'])
     })
   })
 })

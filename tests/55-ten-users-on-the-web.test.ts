@@ -8,6 +8,7 @@
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { experiment, type Result } from '../helpers/experiment.ts'
 import { report } from '../helpers/report.ts'
+import { show } from '../helpers/show.ts'
 import { type Answer, confirmed, refused, took } from '../helpers/users.ts'
 
 /** Confirmed users as the table has to show them: all of them, none of the refused, ids and numbers without a gap. */
@@ -34,7 +35,7 @@ describe('Ten users on ten processes, write-ahead log', () => {
       const load = { users: 10, requests: 10, rendezvous: 10 }
       result = await experiment({ journalMode: 'wal', timeout: 0, begin: 'deferred' }, load)
     })
-    beforeEach(({ annotate }) => annotate(report(result.answers), 'report'))
+    beforeEach((context) => show(context, 'report', report(result.answers)))
 
     test('nine of the ten are turned away', () => {
       expect(tally(result.answers)).toEqual({ confirmed: 1, refused: 9 })
@@ -64,7 +65,7 @@ describe('Ten users on ten processes, write-ahead log', () => {
       const load = { users: 10, requests: 10, rendezvous: 10 }
       result = await experiment({ journalMode: 'wal', timeout: 5_000, begin: 'deferred' }, load)
     })
-    beforeEach(({ annotate }) => annotate(report(result.answers), 'report'))
+    beforeEach((context) => show(context, 'report', report(result.answers)))
 
     test('nine of the ten are turned away all the same', () => {
       expect(tally(result.answers)).toEqual({ confirmed: 1, refused: 9 })
@@ -84,7 +85,7 @@ describe('Ten users on ten processes, write-ahead log', () => {
       const load = { users: 10, requests: 10, rendezvous: 10 }
       result = await experiment({ journalMode: 'wal', timeout: 0, begin: 'immediate' }, load)
     })
-    beforeEach(({ annotate }) => annotate(report(result.answers), 'report'))
+    beforeEach((context) => show(context, 'report', report(result.answers)))
 
     test('nine of the ten are turned away all the same', () => {
       expect(tally(result.answers)).toEqual({ confirmed: 1, refused: 9 })
@@ -110,7 +111,7 @@ describe('Ten users on ten processes, write-ahead log', () => {
       two = result.answers.slice(0, 2)
       ten = result.answers.slice(2, 12)
     })
-    beforeEach(({ annotate }) => annotate(report(result.answers), 'report'))
+    beforeEach((context) => show(context, 'report', report(result.answers)))
 
     test('nobody is turned away', () => {
       expect(tally(result.answers)).toEqual({ confirmed: 62, refused: 0 })
@@ -139,7 +140,7 @@ describe('Ten users on ten processes, write-ahead log', () => {
       const load = { users: 10, requests: 10, rendezvous: 10 }
       result = await experiment({ journalMode: 'wal', timeout: 2_000, begin: 'immediate', hash: 'inside' }, load)
     })
-    beforeEach(({ annotate }) => annotate(report(result.answers), 'report'))
+    beforeEach((context) => show(context, 'report', report(result.answers)))
 
     test('nine of the ten are turned away, although everything is fixed', () => {
       expect(tally(result.answers)).toEqual({ confirmed: 1, refused: 9 })
@@ -160,7 +161,7 @@ describe('Ten users on ten processes, write-ahead log', () => {
       const load = { users: 10, requests: 10, rendezvous: 10 }
       result = await experiment({ journalMode: 'wal', timeout: 2_000, begin: 'immediate', hash: 'outside' }, load)
     })
-    beforeEach(({ annotate }) => annotate(report(result.answers), 'report'))
+    beforeEach((context) => show(context, 'report', report(result.answers)))
 
     test('all ten hash at the same time, and nobody is turned away', () => {
       expect(tally(result.answers)).toEqual({ confirmed: 10, refused: 0 })
@@ -189,7 +190,7 @@ describe('Ten users on ten processes, write-ahead log', () => {
         { page: 'read_write_transaction_immediate', ...calm },
       )
     })
-    beforeEach(({ annotate }) => annotate(report(result.answers), 'report'))
+    beforeEach((context) => show(context, 'report', report(result.answers)))
 
     test('read: nobody is turned away', () => {
       expect(page('read')).toEqual({ confirmed: 20, refused: 0 })
@@ -229,7 +230,7 @@ describe('Ten users on ten processes, rollback journal', () => {
       const load = { users: 10, requests: 10, rendezvous: 10 }
       result = await experiment({ journalMode: 'delete', timeout: 0, begin: 'deferred' }, load)
     })
-    beforeEach(({ annotate }) => annotate(report(result.answers), 'report'))
+    beforeEach((context) => show(context, 'report', report(result.answers)))
 
     test('at least nine of the ten are turned away', () => {
       expect(refused(result.answers).length).toBeGreaterThanOrEqual(9)
@@ -252,7 +253,7 @@ describe('Ten users on ten processes, rollback journal', () => {
       const load = { users: 10, requests: 10, rendezvous: 10 }
       result = await experiment({ journalMode: 'delete', timeout: 5_000, begin: 'deferred' }, load)
     })
-    beforeEach(({ annotate }) => annotate(report(result.answers), 'report'))
+    beforeEach((context) => show(context, 'report', report(result.answers)))
 
     test('nine of the ten are turned away all the same', () => {
       expect(tally(result.answers)).toEqual({ confirmed: 1, refused: 9 })
@@ -272,7 +273,7 @@ describe('Ten users on ten processes, rollback journal', () => {
       const load = { users: 10, requests: 10, rendezvous: 10 }
       result = await experiment({ journalMode: 'delete', timeout: 0, begin: 'immediate' }, load)
     })
-    beforeEach(({ annotate }) => annotate(report(result.answers), 'report'))
+    beforeEach((context) => show(context, 'report', report(result.answers)))
 
     test('nine of the ten are turned away all the same', () => {
       expect(tally(result.answers)).toEqual({ confirmed: 1, refused: 9 })
@@ -298,7 +299,7 @@ describe('Ten users on ten processes, rollback journal', () => {
       two = result.answers.slice(0, 2)
       ten = result.answers.slice(2, 12)
     })
-    beforeEach(({ annotate }) => annotate(report(result.answers), 'report'))
+    beforeEach((context) => show(context, 'report', report(result.answers)))
 
     test('nobody is turned away', () => {
       expect(tally(result.answers)).toEqual({ confirmed: 62, refused: 0 })
@@ -327,7 +328,7 @@ describe('Ten users on ten processes, rollback journal', () => {
       const load = { users: 10, requests: 10, rendezvous: 10 }
       result = await experiment({ journalMode: 'delete', timeout: 2_000, begin: 'immediate', hash: 'inside' }, load)
     })
-    beforeEach(({ annotate }) => annotate(report(result.answers), 'report'))
+    beforeEach((context) => show(context, 'report', report(result.answers)))
 
     test('nine of the ten are turned away, although everything is fixed', () => {
       expect(tally(result.answers)).toEqual({ confirmed: 1, refused: 9 })
@@ -348,7 +349,7 @@ describe('Ten users on ten processes, rollback journal', () => {
       const load = { users: 10, requests: 10, rendezvous: 10 }
       result = await experiment({ journalMode: 'delete', timeout: 2_000, begin: 'immediate', hash: 'outside' }, load)
     })
-    beforeEach(({ annotate }) => annotate(report(result.answers), 'report'))
+    beforeEach((context) => show(context, 'report', report(result.answers)))
 
     test('all ten hash at the same time, and nobody is turned away', () => {
       expect(tally(result.answers)).toEqual({ confirmed: 10, refused: 0 })
@@ -377,7 +378,7 @@ describe('Ten users on ten processes, rollback journal', () => {
         { page: 'read_write_transaction_immediate', ...calm },
       )
     })
-    beforeEach(({ annotate }) => annotate(report(result.answers), 'report'))
+    beforeEach((context) => show(context, 'report', report(result.answers)))
 
     test('read: nobody is turned away', () => {
       expect(page('read')).toEqual({ confirmed: 20, refused: 0 })
