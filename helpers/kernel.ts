@@ -5,20 +5,22 @@ import { readFile } from 'node:fs/promises'
 const clockNanosleep: Partial<Record<NodeJS.Architecture, string>> = { x64: '230', arm64: '115' }
 
 /**
- * Whether the operating system shows the process asleep in SQLite's busy handler, the one place where a contender
- * sleeps by the clock (`usleep` between two tries; os_unix.c). `undefined` where the system cannot be asked.
+ * Whether the operating system shows the process asleep in SQLite's busy handler, which calls `usleep` between two tries
+ * (unixSleep in os_unix.c). In glibc that is `clock_nanosleep` without a place for the time that remains; V8 sleeps too now
+ * and then, but leaves such a place. `undefined` where the system cannot be asked, or is not known.
  */
 export async function sleepsInBusyHandler(pid: number): Promise<boolean | undefined> {
+  if (!glibc) return undefined
   try {
-    const [channel, call] = await Promise.all([
-      readFile(`/proc/${pid}/wchan`, 'latin1'),
-      readFile(`/proc/${pid}/syscall`, 'latin1'),
-    ])
-    return channel === 'hrtimer_nanosleep' || call.split(' ')[0] === clockNanosleep[process.arch]
+    const [call, , , , remain] = (await readFile(`/proc/${pid}/syscall`, 'latin1')).split(' ')
+    return call === clockNanosleep[process.arch] && remain === '0x0'
   } catch {
     return undefined
   }
 }
+
+const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } }
+const glibc = header.glibcVersionRuntime !== undefined
 
 /** State and process group, as Linux tells them: `S` sleeps, `T` is stopped, `Z` has ended and is still listed. */
 function statOf(pid: number): { state: string; group: number } | undefined {

@@ -93,6 +93,9 @@ describe('Ten users on ten processes, write-ahead log', () => {
     test('the nine are struck at BEGIN IMMEDIATE, before they have done anything', () => {
       expect(refused(result.answers).map(({ refusal }) => refusal?.statement)).toSatisfy(all(/^BEGIN IMMEDIATE$/))
     })
+    test('the quickest of the nine is turned away at once', () => {
+      expect(Math.min(...refused(result.answers).map(took))).toBeLessThan(1_000)
+    })
     test('every confirmed user is in the table, and no refused one, numbered without a gap', () => {
       expect(result.users).toMatchObject(expectedUsers(result.answers))
     })
@@ -280,6 +283,9 @@ describe('Ten users on ten processes, rollback journal', () => {
     })
     test('the nine are struck at BEGIN IMMEDIATE, before they have done anything', () => {
       expect(refused(result.answers).map(({ refusal }) => refusal?.statement)).toSatisfy(all(/^BEGIN IMMEDIATE$/))
+    })
+    test('the quickest of the nine is turned away at once', () => {
+      expect(Math.min(...refused(result.answers).map(took))).toBeLessThan(1_000)
     })
     test('every confirmed user is in the table, and no refused one, numbered without a gap', () => {
       expect(result.users).toMatchObject(expectedUsers(result.answers))
