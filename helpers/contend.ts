@@ -50,9 +50,10 @@ export class Statement implements PromiseLike<Outcome> {
   readonly sql: string
   /** Whether the story has asked for the outcome. */
   awaited = false
+  /** What `await` gives, for those who only look on. */
+  readonly outcome: Promise<Outcome>
   readonly #child: Child
   readonly #timeline: Timeline
-  readonly #outcome: Promise<Outcome>
   #over: string | undefined
 
   constructor(child: Child, sql: string, { timeout }: Setting, timeline: Timeline) {
@@ -61,8 +62,8 @@ export class Statement implements PromiseLike<Outcome> {
     this.#child = child
     this.#timeline = timeline
     timeline.issued(this)
-    this.#outcome = child.ask({ sql }, `\`${sql}\``, timeout).then((answer) => this.#judge(answer))
-    this.#outcome.then(
+    this.outcome = child.ask({ sql }, `\`${sql}\``, timeout).then((answer) => this.#judge(answer))
+    this.outcome.then(
       ({ code }) => {
         this.#over = `it answered ${code}`
       },
@@ -79,9 +80,9 @@ export class Statement implements PromiseLike<Outcome> {
   ): Promise<A | B> {
     if (!this.awaited) {
       this.awaited = true
-      this.#outcome.then(this.#timeline.awaited(this), () => {})
+      this.outcome.then(this.#timeline.awaited(this), () => {})
     }
-    return this.#outcome.then(fulfilled, rejected)
+    return this.outcome.then(fulfilled, rejected)
   }
 
   /**
@@ -137,6 +138,9 @@ export async function contend<Name extends string>(
     return new Child(name, program, database.file, '--timeout', `${timeout}`)
   })
   const statements: Statement[] = []
+  const accident = Promise.withResolvers<never>()
+  accident.promise.catch(() => {}) // before the story begins, nobody listens yet
+  for (const child of children) child.accident.catch(accident.reject)
   const timeline = new Timeline(mode, cast)
 
   function contender(child: Child, setting: Setting): Contender {
@@ -145,6 +149,7 @@ export async function contend<Name extends string>(
       if (child.asked) throw new Error(`${child.name} is still in ${child.asked} and cannot run \`${sql}\``)
       const statement = new Statement(child, sql, setting, timeline)
       statements.push(statement)
+      statement.outcome.catch(accident.reject)
       return statement
     }
     const signal = async (signal: 'SIGSTOP' | 'SIGCONT') => {
@@ -158,13 +163,12 @@ export async function contend<Name extends string>(
   try {
     await Promise.all(children.map((child) => child.ready))
     const contenders = Object.fromEntries(names.map((name, i) => [name, contender(children[i], cast[name])]))
-    await Promise.race([script(contenders as Record<Name, Contender>), ...children.map((child) => child.accident)])
+    await Promise.race([script(contenders as Record<Name, Contender>), accident.promise])
 
     const forgotten = statements.find(({ awaited }) => !awaited)
     if (forgotten) throw new Error(`the story ends without awaiting what became of ${forgotten.contender}'s \`${forgotten.sql}\``)
     const pending = children.find(({ asked }) => asked)
     if (pending) throw new Error(`the story ends while ${pending.name} is still in ${pending.asked}`)
-    await Promise.all(statements) // what the story has caught is an accident nevertheless
     const unused = names.find((name) => !statements.some(({ contender }) => contender === name))
     if (unused) throw new Error(`${unused} has no statement in the story`)
 
