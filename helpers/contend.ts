@@ -154,6 +154,7 @@ export async function contend<Name extends string>(
     }
     const signal = async (signal: 'SIGSTOP' | 'SIGCONT') => {
       timeline.noted(child.name, `(${signal})`)
+      if (signal === 'SIGSTOP') await database.wake(child.pid)
       process.kill(child.pid, signal)
       while (signal === 'SIGSTOP' && !isStopped(child.pid)) await pause(1)
     }

@@ -9,11 +9,16 @@ let maker: Child | undefined
 /** The maker is asked one thing at a time, also where stories are told side by side. */
 const inTurn = pLimit(1)
 
-/**
- * A new database in a temporary folder of its own, made by a child process, for this process must never open the file.
- * The folder goes when `remove` is called, or when this process ends, however it ends.
- */
-export async function freshDatabase(...sql: string[]): Promise<{ file: string; remove: () => Promise<void> }> {
+type FreshDatabase = {
+  file: string
+  /** Takes the folder away. If nobody calls it, the folder goes when this process ends, however it ends. */
+  remove: () => Promise<void>
+  /** Has a process that is stopped let go on when this process ends, however it ends, so that it can end as well. */
+  wake: (pid: number) => Promise<void>
+}
+
+/** A new database in a temporary folder of its own, made by a child process, for this process must never open the file. */
+export async function freshDatabase(...sql: string[]): Promise<FreshDatabase> {
   maker ??= new Child('the maker of databases', 'fresh-database.ts')
   const child = maker
   await child.ready
@@ -23,6 +28,9 @@ export async function freshDatabase(...sql: string[]): Promise<{ file: string; r
     file,
     remove: async () => {
       await ask({ remove: file }, `the removal of ${file}`)
+    },
+    wake: async (pid) => {
+      await ask({ wake: pid }, `the wish to wake process ${pid} in the end`)
     },
   }
 }

@@ -1,8 +1,9 @@
 import pLimit from 'p-limit'
 import { Client, type Dispatcher } from 'undici'
+import type { Cell } from './website.ts'
 
-/** How many users do what for how long. Each sends its next request when its last is answered. */
-export type Load = {
+/** How many users do what for how long, in which cell. Each sends its next request when its last is answered. */
+export type Load = Partial<Cell> & {
   users: number
   /** A page of `web-application.ts`. */
   page?: string
@@ -48,7 +49,7 @@ let names = 0
  * they came. A locked database is an answer; any other error, of the network or the server, rejects.
  */
 export async function usersOf(url: string, load: Load): Promise<Answer[]> {
-  const { users, page = 'create_user', requests = Number.POSITIVE_INFINITY, seconds, rendezvous, signal, onAnswer } = load
+  const { users, page = 'create_user', requests = Number.POSITIVE_INFINITY, seconds, signal, onAnswer, ...wishes } = load
   const answers: Answer[] = []
   const deadline = performance.now() + (seconds ?? Number.POSITIVE_INFINITY) * 1_000
   let sent = 0
@@ -62,7 +63,7 @@ export async function usersOf(url: string, load: Load): Promise<Answer[]> {
         signal?.throwIfAborted()
         sent += 1
         const username = `user-${number}-${++names}`
-        const query = new URLSearchParams({ username, ...(rendezvous && { rendezvous: `${rendezvous}` }) })
+        const query = new URLSearchParams({ username, ...(wishes as Record<string, string>) })
         const began = process.hrtime.bigint()
         const response = await connection.request({ method: 'GET', path: `/${page}/?${query}` })
         const body = await response.body.text()

@@ -25,6 +25,7 @@ const unfinished = `${fixtures}unfinished-story.ts`
 const vitest = fileURLToPath(new URL('../node_modules/vitest/vitest.mjs', import.meta.url))
 const chapter = [vitest, 'run', 'unfinished', '--root', fixtures, '--no-cache', '--reporter', 'tree']
 const withoutSignals = process.platform === 'win32'
+const withoutProc = process.platform !== 'linux'
 
 const { patience } = Child
 
@@ -204,6 +205,13 @@ describe.concurrent('A story in which something goes wrong', { timeout: 30_000 }
       })
       await expect(story).rejects.toThrow(/^first: spell the SQL out.*`UPDATE counter SET n = …$/)
     })
+    test('the referee does not wait for a script to await what went wrong', async () => {
+      const story = tell({ first }, async ({ first }) => {
+        first`SELECT n FROM conter`
+        await new Promise(() => {})
+      })
+      await expect(story).rejects.toThrow('first cannot run `SELECT n FROM conter`: SQLITE_ERROR: no such table: conter')
+    })
     test('the referee does not let a script catch what went wrong', async () => {
       const story = tell({ first }, async ({ first }) => {
         await first`SELECT n FROM conter`.then(null, () => 'never mind')
@@ -302,6 +310,13 @@ describe.concurrent('What a story leaves behind', { timeout: 30_000 }, () => {
     const run = await cutShort([unfinished], (pid) => process.kill(pid, 'SIGKILL'))
     expect(run).toMatchObject({ signal: 'SIGKILL' })
   })
+  test.skipIf(withoutProc)(
+    'a story whose runner is killed while the holder is stopped leaves no process and no folder',
+    async () => {
+      const run = await cutShort([unfinished, 'stop'], (pid) => process.kill(pid, 'SIGKILL'))
+      expect(run).toMatchObject({ signal: 'SIGKILL' })
+    },
+  )
 })
 
 describe.concurrent('A program run by hand', { timeout: 30_000 }, () => {
