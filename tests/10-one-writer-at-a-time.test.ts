@@ -29,6 +29,9 @@ describe('Two connections, write-ahead log', () => {
     test('the second writer is turned away with SQLITE_BUSY', () => {
       expect(refused.code).toBe('SQLITE_BUSY')
     })
+    test('the second writer, without a timeout, is turned away at once', () => {
+      expect(refused.waited).toBeLessThan(1_000)
+    })
     test('the message of SQLITE_BUSY is "database is locked"', () => {
       expect(refused.message).toBe('database is locked')
     })
@@ -161,6 +164,9 @@ describe('Two connections, rollback journal', () => {
 
     test('the second writer is turned away with SQLITE_BUSY, as in the write-ahead log', () => {
       expect(refused.code).toBe('SQLITE_BUSY')
+    })
+    test('the second writer, without a timeout, is turned away at once', () => {
+      expect(refused.waited).toBeLessThan(1_000)
     })
     test('the writer commits, undisturbed by the refused one', () => {
       expect(commit.code).toBe('SQLITE_OK')

@@ -81,6 +81,9 @@ describe('Deferred transactions, no timeout, write-ahead log', () => {
     test('the other is turned away with SQLITE_BUSY all the same', () => {
       expect(write.code).toBe('SQLITE_BUSY')
     })
+    test('the other is turned away at once', () => {
+      expect(write.waited).toBeLessThan(1_000)
+    })
     test('the other, having read nothing, writes when it repeats its statement', () => {
       expect(repeated.code).toBe('SQLITE_OK')
     })
@@ -107,6 +110,9 @@ describe('Deferred transactions, no timeout, write-ahead log', () => {
     })
     test('the single statement is turned away with SQLITE_BUSY', () => {
       expect(write.code).toBe('SQLITE_BUSY')
+    })
+    test('the single statement is turned away at once', () => {
+      expect(write.waited).toBeLessThan(1_000)
     })
     test('the single statement leaves no transaction open', () => {
       expect(write.inTransaction).toBe(false)
@@ -150,6 +156,9 @@ describe('Deferred transactions, no timeout, rollback journal', () => {
     test('the first is turned away too, at COMMIT, by the read the other has left open', () => {
       expect(commit.code).toBe('SQLITE_BUSY')
     })
+    test('the first is turned away at once', () => {
+      expect(commit.waited).toBeLessThan(1_000)
+    })
     test('the first keeps its transaction', () => {
       expect(commit.inTransaction).toBe(true)
     })
@@ -182,6 +191,9 @@ describe('Deferred transactions, no timeout, rollback journal', () => {
 
     test('the other is turned away with SQLITE_BUSY all the same', () => {
       expect(write.code).toBe('SQLITE_BUSY')
+    })
+    test('the other is turned away at once', () => {
+      expect(write.waited).toBeLessThan(1_000)
     })
     test('the refused one, having read nothing, does not keep the first from committing', () => {
       expect(firstCommit.code).toBe('SQLITE_OK')

@@ -171,6 +171,7 @@ describe('Deferred transactions, five-second timeout, write-ahead log', () => {
     })
     test('the waiter is turned away after its whole timeout of 100 ms', () => {
       expect(write.waited).toBeGreaterThanOrEqual(100)
+      expect(write.waited).toBeLessThan(5_000)
     })
     test('the waiter, having read nothing, writes when it repeats its statement after the COMMIT', () => {
       expect(repeated.code).toBe('SQLITE_OK')
@@ -251,6 +252,7 @@ describe('Deferred transactions, five-second timeout, rollback journal', () => {
     })
     test('the first is turned away after its whole timeout of 100 ms', () => {
       expect(commit.waited).toBeGreaterThanOrEqual(100)
+      expect(commit.waited).toBeLessThan(5_000)
     })
     test('the other is turned away with SQLITE_BUSY, and again when it repeats its statement', () => {
       expect([write.code, repeated.code]).toEqual(['SQLITE_BUSY', 'SQLITE_BUSY'])
@@ -335,6 +337,7 @@ describe('Deferred transactions, five-second timeout, rollback journal', () => {
     })
     test('the waiter is turned away after its whole timeout of 100 ms', () => {
       expect(write.waited).toBeGreaterThanOrEqual(100)
+      expect(write.waited).toBeLessThan(5_000)
     })
     test('the waiter, having read nothing, writes when it repeats its statement after the COMMIT', () => {
       expect(repeated.code).toBe('SQLITE_OK')

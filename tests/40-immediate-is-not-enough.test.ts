@@ -34,6 +34,9 @@ describe('Immediate transactions, no timeout, write-ahead log', () => {
     test('the other is turned away at the door with SQLITE_BUSY', () => {
       expect(begin.code).toBe('SQLITE_BUSY')
     })
+    test('the other is turned away at once', () => {
+      expect(begin.waited).toBeLessThan(1_000)
+    })
     test.fails('myth: the other has a transaction to roll back', () => {
       expect(begin.inTransaction).toBe(true)
     })
@@ -125,6 +128,9 @@ describe('Immediate transactions, no timeout, rollback journal', () => {
     test('the other is turned away at the door with SQLITE_BUSY', () => {
       expect(begin.code).toBe('SQLITE_BUSY')
     })
+    test('the other is turned away at once', () => {
+      expect(begin.waited).toBeLessThan(1_000)
+    })
     test('the other has no transaction to roll back', () => {
       expect(begin.inTransaction).toBe(false)
     })
@@ -166,6 +172,9 @@ describe('Immediate transactions, no timeout, rollback journal', () => {
     })
     test('the writer is turned away at COMMIT with SQLITE_BUSY: the reader has to leave first', () => {
       expect(commit.code).toBe('SQLITE_BUSY')
+    })
+    test('the writer is turned away at once', () => {
+      expect(commit.waited).toBeLessThan(1_000)
     })
     test('the writer keeps its transaction', () => {
       expect(commit.inTransaction).toBe(true)
