@@ -20,6 +20,8 @@ export default defineConfig({
     sequence: { sequencer: Chapters },
     fileParallelism: false,
     isolate: false,
+    // Only for what hangs: a child that never answers is named long before.
+    testTimeout: 60_000,
     hookTimeout: 60_000,
     includeTaskLocation: true,
     reporters: ['tree', './helpers/page.ts'],

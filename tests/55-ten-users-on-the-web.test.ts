@@ -273,7 +273,7 @@ describe('Ten users on ten processes, rollback journal', () => {
       expect(refused(run.answers).length).toBeGreaterThanOrEqual(9)
     })
     test('those who are turned away are struck at INSERT, or at COMMIT because of those who still read', () => {
-      expect([...struck(run.answers)].sort().join()).toMatch(/^(COMMIT,)?INSERT$/)
+      expect([...struck(run.answers)].sort().join()).toMatch(/^(INSERT|COMMIT|COMMIT,INSERT)$/)
     })
     test('the browser gets 500 with the code SQLITE_BUSY', () => {
       expect(codes(run.answers)).toEqual(new Set(['SQLITE_BUSY']))
