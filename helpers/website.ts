@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import { Child } from './child.ts'
@@ -71,7 +72,11 @@ export class Website {
 
   /** Rejected by any error that is not a locked database, and when the load's signal is aborted. */
   async run(load: Load): Promise<Run> {
-    const answers = await Promise.race([usersOf(this.#url, load), this.#server.accident])
+    const answers = await Promise.race([usersOf(this.#url, load), this.#server.accident]).catch(async (error) => {
+      // If the server has died, that is the cause, and the broken connection only how the users met it.
+      if (!load.signal?.aborted) await Promise.race([this.#server.accident, pause(1_000)])
+      throw error
+    })
     const added = await this.#ask(`SELECT id, username, password FROM auth_user WHERE id > ${this.#users} ORDER BY id`)
     const users = (added as Run['users']).map((user) => ({ ...user, id: user.id - this.#users }))
     const [{ count }] = (await this.#ask('SELECT count(*) AS count FROM basic_model_row')) as { count: number }[]

@@ -10,10 +10,70 @@ import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { processesOf } from '../helpers/kernel.ts'
+import { report } from '../helpers/report.ts'
+import type { Answer } from '../helpers/users.ts'
+import { verdict } from '../helpers/verdict.ts'
 
 const reproduce = (...options: string[]) => execa(process.execPath, ['fixtures/reproduce.ts', ...options], { reject: false })
 
+/** Made-up answers, one a 100 ms: so many confirmed, then so many refused. */
+const answers = (confirmed: number, refused: number): Answer[] =>
+  Array.from({ length: confirmed + refused }, (_, i) => ({
+    user: 1,
+    page: 'create_user',
+    username: `user-${i}`,
+    began: BigInt(i) * 100_000_000n,
+    ended: BigInt(i) * 100_000_000n + BigInt(i + 1) * 10_000_000n,
+    body: '',
+    ...(i >= confirmed && { refusal: { code: 'SQLITE_BUSY', message: 'database is locked', statement: 'BEGIN IMMEDIATE' } }),
+  }))
+
 describe('npm run reproduce', () => {
+  describe('when the runs are judged', () => {
+    const judged = (before: number, fixed: number, last: number) => {
+      const runs = [before, 9, 9, fixed, last].map((refused) => answers(10, refused))
+      const [sentences, success] = verdict(runs, 5_000)
+      return [success, ...sentences.map((sentence) => sentence.split(':')[0])]
+    }
+
+    test('the command succeeds if the failure appeared before and is gone at the end', () => {
+      expect(judged(3, 0, 0)).toEqual([true, '"database is locked" met 3 of 13 requests before, and none of 10 at the end'])
+    })
+    test('the command fails if the failure did not appear before', () => {
+      expect(judged(0, 0, 0)).toEqual([false, 'The failure did not appear before'])
+    })
+    test('the command fails if the failure is not gone at the end', () => {
+      expect(judged(3, 0, 1)).toEqual([false, 'The failure is not gone at the end'])
+    })
+    test('the command succeeds, and says so, if the fix fails but its last form does not', () => {
+      expect(judged(3, 1, 0)).toEqual([
+        true,
+        'The fix itself turned 1 of 11 requests away, as it can',
+        '"database is locked" met 3 of 13 requests before, and none of 10 at the end',
+      ])
+    })
+  })
+
+  describe('when four requests are reported, two of them refused', () => {
+    const lines = report(answers(2, 2)).split('\n')
+    const cells = (line: string) => line.split('│').map((cell) => cell.trim())
+
+    test('the table of requests counts them, and gives milliseconds and rates', () => {
+      const [, , row, all] = lines
+      expect(cells(row)).toEqual(['GET', '/create_user/', '4', '2 (50.00%)', '25', '10', '40', '20', '11.76', '5.88'])
+      expect(cells(all).slice(1)).toEqual(['Aggregated', ...cells(row).slice(2)])
+    })
+    test('the table of percentiles reaches from the median to the slowest', () => {
+      const title = lines.indexOf('Response time percentiles, in milliseconds')
+      const expected = ['20', '30', '30', '30', '40', '40', '40', '40', '40', '40', '40']
+      expect(cells(lines[title + 4])).toEqual(['GET', '/create_user/', ...expected, '4'])
+    })
+    test('the table of errors counts each error with its code, message and statement', () => {
+      const error = 'GET /create_user/: 500, SQLITE_BUSY: database is locked, at BEGIN IMMEDIATE'
+      expect(cells(lines.at(-1) as string)).toEqual(['2', error])
+    })
+  })
+
   describe('when one user is alone', () => {
     let result: Awaited<ReturnType<typeof reproduce>>
 

@@ -24,7 +24,7 @@ const fixtures = fileURLToPath(new URL('../fixtures/', import.meta.url))
 const unfinished = `${fixtures}unfinished-story.ts`
 const vitest = fileURLToPath(new URL('../node_modules/vitest/vitest.mjs', import.meta.url))
 const chapter = [vitest, 'run', 'unfinished', '--root', fixtures, '--no-cache', '--reporter', 'tree']
-const withoutSignals = process.platform === 'win32'
+const withoutSignals = process.platform === 'win32' // which knows none of POSIX's
 const withoutProc = process.platform !== 'linux'
 
 const { patience } = Child
