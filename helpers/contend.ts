@@ -110,6 +110,19 @@ export class Statement implements PromiseLike<Outcome> {
 }
 
 /**
+ * Whether SIGSTOP has taken effect. One that waits is to be stopped asleep: in the middle of a try it would hold, for as long as it
+ * is stopped, a lock that it has for a moment only. It is let go then, and stopped again when it sleeps.
+ */
+async function isStoppedAsleep({ pid, asked }: Child): Promise<boolean> {
+  if (!isStopped(pid)) return false
+  if (!asked || (await sleepsInBusyHandler(pid)) !== false) return true
+  process.kill(pid, 'SIGCONT')
+  await pause(1)
+  process.kill(pid, 'SIGSTOP')
+  return false
+}
+
+/**
  * Sets the named contenders, each a process with one connection, on a fresh database in the given journal mode (one
  * table, `counter`; one column, `n`; one row, 0), and follows the story.
  *
@@ -156,7 +169,7 @@ export async function contend<Name extends string>(
       timeline.noted(child.name, `(${signal})`)
       if (signal === 'SIGSTOP') await database.wake(child.pid)
       process.kill(child.pid, signal)
-      while (signal === 'SIGSTOP' && !isStopped(child.pid)) await pause(1)
+      while (signal === 'SIGSTOP' && !(await isStoppedAsleep(child))) await pause(1)
     }
     return Object.assign(tag, { signal })
   }

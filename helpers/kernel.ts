@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 
-/** The number of `clock_nanosleep`, as `/proc/PID/syscall` shows it. */
-const clockNanosleep: Partial<Record<NodeJS.Architecture, string>> = { x64: '230', arm64: '115' }
+/** The numbers of `clock_nanosleep`, and of `restart_syscall`, which goes on with it after SIGCONT, as `/proc/PID/syscall` shows them. */
+const sleeps: Partial<Record<NodeJS.Architecture, string[]>> = { x64: ['230', '219'], arm64: ['115', '128'] }
 
 /**
  * Whether the operating system shows the process asleep in SQLite's busy handler, which calls `usleep` between two tries
@@ -13,7 +13,7 @@ export async function sleepsInBusyHandler(pid: number): Promise<boolean | undefi
   if (!glibc) return undefined
   try {
     const [call, , , , remain] = (await readFile(`/proc/${pid}/syscall`, 'latin1')).split(' ')
-    return call === clockNanosleep[process.arch] && remain === '0x0'
+    return remain === '0x0' && sleeps[process.arch]?.includes(call) === true
   } catch {
     return undefined
   }
@@ -33,7 +33,7 @@ function statOf(pid: number): { state: string; group: number } | undefined {
   }
 }
 
-/** Whether SIGSTOP has taken effect. Linux only. */
+/** Whether the process is stopped. Linux only. */
 export function isStopped(pid: number): boolean {
   return statOf(pid)?.state === 'T'
 }
