@@ -28,7 +28,7 @@ export type Setting = {
 
 /** A template tag: its connection executes what it is given. It takes no `${}`, so that the SQL you read is the SQL that ran. */
 export type Contender = ((sql: TemplateStringsArray) => Statement) & {
-  /** Stops the process in the middle of whatever it does, and resolves once it is stopped; or lets it go on. Linux. */
+  /** Stops the process, one that waits in its sleep, and resolves once it is stopped; or lets it go on. Linux. */
   signal: (signal: 'SIGSTOP' | 'SIGCONT') => Promise<void>
 }
 

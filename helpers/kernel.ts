@@ -38,6 +38,16 @@ export function isStopped(pid: number): boolean {
   return statOf(pid)?.state === 'T'
 }
 
+/** Whether the process runs. One that has ended but is still listed, as in a container without an init, does not. */
+export function runs(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return statOf(pid)?.state !== 'Z'
+  } catch {
+    return false
+  }
+}
+
 /** The processes of a group that have not ended. Linux only. */
 export function processesOf(group: number): number[] {
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))

@@ -5,7 +5,7 @@ import driver from 'better-sqlite3/package.json' with { type: 'json' }
 import type { Reporter, TestCase, TestModule, TestRunEndReason, TestSuite, Vitest } from 'vitest/node'
 
 /** What one test claims, as `tests/claims.json` lists it. */
-export type Claim = {
+type Claim = {
   /** The chapter's number, the describes and the sentence: unique, and the same when lines move or the verdict changes. */
   id: string
   chapter: string

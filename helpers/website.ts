@@ -15,7 +15,7 @@ export type Cell = {
 }
 
 /** How the web server is set up. What of its cell a load does not say for itself, the server's is. */
-export type Site = Partial<Cell> & {
+type Site = Partial<Cell> & {
   journalMode: JournalMode
   /** Rounds of PBKDF2 for each password. */
   iterations?: number

@@ -8,7 +8,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { ChildProcess } from 'node:child_process'
 import { subscribe } from 'node:diagnostics_channel'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
@@ -17,6 +17,7 @@ import { execa } from 'execa'
 import { describe, expect, test, vi } from 'vitest'
 import { Child } from '../helpers/child.ts'
 import { type Contender, contend, type Setting } from '../helpers/contend.ts'
+import { runs } from '../helpers/kernel.ts'
 
 type Started = Pick<ChildProcess, 'pid' | 'spawnargs'>
 
@@ -31,16 +32,6 @@ const { patience } = Child
 
 const startedBy = new AsyncLocalStorage<Started[]>()
 subscribe('child_process', (message) => startedBy.getStore()?.push((message as { process: ChildProcess }).process))
-
-/** Whether the process runs. One that has ended but is still listed, as in a container without an init, does not. */
-function runs(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return process.platform !== 'linux' || !readFileSync(`/proc/${pid}/stat`, 'latin1').includes(') Z ')
-  } catch {
-    return false
-  }
-}
 
 /** The folder of the database that a contender was started with. */
 const folders = ({ spawnargs }: Started) => spawnargs.filter((argument) => argument.endsWith('database.db')).map(dirname)
