@@ -7,6 +7,13 @@ if (major < 22 || (major === 22 && minor < 18)) {
   process.exit(1)
 }
 
+// The contenders' library: DRIVER=node:sqlite npm test
+const { DRIVER } = process.env
+if (DRIVER && !['better-sqlite3', 'node:sqlite'].includes(DRIVER)) {
+  console.error(`DRIVER is better-sqlite3 or node:sqlite, not '${DRIVER}'.`)
+  process.exit(1)
+}
+
 /** Chapters in the order of their numbers. */
 class Chapters extends BaseSequencer {
   override async sort(chapters: TestSpecification[]) {

@@ -3,8 +3,8 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { execa, type ResultPromise } from 'execa'
 
-/** What a program of `fixtures/` says: one JSON object a line. */
-export type Message = Record<string, unknown>
+/** What a program of `fixtures/` says: one JSON object a line. Where one program has several connections, it names the one meant. */
+export type Message = Record<string, unknown> & { connection?: string }
 
 type Question = { about: string; answer: (message: Message) => void; refuse: (reason: Error) => void }
 
@@ -12,7 +12,7 @@ const fixtures = new URL('../fixtures/', import.meta.url)
 const compileCache = fileURLToPath(new URL('../node_modules/.cache/node-compile', import.meta.url))
 
 /**
- * A program of `fixtures/`, running in a process of its own. It is asked one thing at a time.
+ * A program of `fixtures/`, running in a process of its own. It is asked one thing at a time, or one thing a connection.
  *
  * Whatever it does that nobody asked for (it is missing, dies, answers nonsense, answers unasked, never answers) is an
  * accident: the question under way and `accident` are rejected with a sentence that names the child and the question,
@@ -30,7 +30,7 @@ export class Child {
   readonly #process: ResultPromise<{ reject: false; stdin: 'pipe'; buffer: { stdout: false } }>
   #report!: (accident: Error) => void
   #accident: Error | undefined
-  #question: Question | undefined
+  readonly #questions = new Map<string | undefined, Question>()
   #last = ''
   #ending = false
 
@@ -52,7 +52,7 @@ export class Child {
     this.#process.then(({ exitCode, signal, stderr }) => {
       if (this.#ending && exitCode === 0) return
       const how = signal ? `was killed by ${signal}` : `ended with exit code ${exitCode}`
-      this.#fail(`${how} ${this.#question ? 'during' : 'after'} ${this.#last}`, stderr)
+      this.#fail(`${how} ${this.#questions.size > 0 ? 'during' : 'after'} ${this.#last}`, stderr)
     })
     // A child nobody is asking does not keep this process alive: when this one ends, so does the child's input.
     this.#process.nodeChildProcess.unref()
@@ -65,13 +65,13 @@ export class Child {
   }
 
   /** The question that is still unanswered, if there is one. */
-  get asked(): string | undefined {
-    return this.#question?.about
+  asked(connection?: string): string | undefined {
+    return this.#questions.get(connection)?.about
   }
 
   /** Sends one message and resolves to the one that answers it. `grace`: milliseconds the answer may rightly take. */
   ask(message: Message, about: string, grace = 0): Promise<Message> {
-    const answer = this.#answer(about, grace)
+    const answer = this.#answer(about, grace, message.connection)
     this.#process.stdin.write(`${JSON.stringify(message)}\n`)
     return answer
   }
@@ -98,7 +98,7 @@ export class Child {
     return result
   }
 
-  #answer(about: string, grace = 0): Promise<Message> {
+  #answer(about: string, grace = 0, connection?: string): Promise<Message> {
     const { promise, resolve, reject } = Promise.withResolvers<Message>()
     promise.catch(() => {}) // it may be awaited much later
     const never = `never answered ${about}: it had ${grace} ms for it, and ${Child.patience} ms of patience`
@@ -106,31 +106,33 @@ export class Child {
     const over = <Result>(settle: (result: Result) => void) => {
       return (result: Result) => {
         clearTimeout(timer)
-        this.#question = undefined
+        this.#questions.delete(connection)
         settle(result)
       }
     }
     this.#last = about
-    this.#question = { about, answer: over(resolve), refuse: over(reject) }
-    if (this.#accident) this.#question.refuse(this.#accident)
+    const question = { about, answer: over(resolve), refuse: over(reject) }
+    this.#questions.set(connection, question)
+    if (this.#accident) question.refuse(this.#accident)
     return promise
   }
 
   #hear(line: string): void {
-    let message: unknown
+    let message: Message | null | undefined
     try {
       message = JSON.parse(line)
     } catch {}
-    if (!this.#question) this.#fail(`spoke unasked after ${this.#last}: ${line}`)
-    else if (typeof message !== 'object' || message === null)
-      this.#fail(`answered ${this.#question.about} with nonsense: ${line}`)
-    else this.#question.answer(message as Message)
+    const understood = typeof message === 'object' && message !== null
+    const question = this.#questions.get(message?.connection)
+    if (this.#questions.size === 0 || (understood && !question)) this.#fail(`spoke unasked after ${this.#last}: ${line}`)
+    else if (!understood) this.#fail(`answered ${this.#last} with nonsense: ${line}`)
+    else question?.answer(message as Message)
   }
 
   #fail(what: string, stderr = ''): void {
     this.#accident ??= new Error(`${this.name} ${what}${stderr && `\n${stderr}`}`)
     this.#report(this.#accident)
-    this.#question?.refuse(this.#accident)
+    for (const { refuse } of this.#questions.values()) refuse(this.#accident)
     this.kill()
   }
 }

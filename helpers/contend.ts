@@ -1,8 +1,11 @@
+import { dirname } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Child, type Message } from './child.ts'
 import { freshDatabase, type JournalMode } from './fresh-database.ts'
-import { isStopped, sleepsInBusyHandler } from './kernel.ts'
-import { Timeline } from './timeline.ts'
+import { isStopped, locksAsleep, locksOf, sleepsInBusyHandler, type Thread } from './kernel.ts'
+import type { Moment, Story } from './timeline.ts'
+
+export type { Story } from './timeline.ts'
 
 /** What SQLite answered to one statement. */
 export type Outcome = {
@@ -16,12 +19,27 @@ export type Outcome = {
   waited: number
   /** Whether the connection is inside a transaction afterwards. */
   inTransaction: boolean
+  /**
+   * The locks that the contender's process holds afterwards, as the operating system tells, in SQLite's words (see `locksOf` in
+   * kernel.ts); `undefined` where it does not.
+   */
+  locks?: string[]
 }
 
 /** How a contender opens its connection. */
 export type Setting = {
   /** `busy_timeout`, in milliseconds (sqlite.org/c3ref/busy_timeout.html). */
   timeout: number
+  /** The library, where a story is about that one; otherwise `DRIVER` of the environment names it, or it is better-sqlite3. */
+  driver?: 'better-sqlite3' | 'node:sqlite'
+  /** Opened with SQLITE_OPEN_READONLY. */
+  readonly?: boolean
+  /** Parameters of a URI filename, such as `immutable=1` (sqlite.org/uri.html). Only `node:sqlite` takes them. */
+  uri?: string
+  /** A name that contenders of one process have in common. Without it, a contender has a process of its own. */
+  process?: string
+  /** Whether, in a process with others, it has a worker thread of its own. */
+  worker?: boolean
   /** The program of `fixtures/` that plays the contender. */
   program?: string
 }
@@ -32,11 +50,8 @@ export type Contender = ((sql: TemplateStringsArray) => Statement) & {
   signal: (signal: 'SIGSTOP' | 'SIGCONT') => Promise<void>
 }
 
-/** What a story leaves behind. */
-export type Story = {
-  /** Who ran what and what SQLite answered, one statement a line, without times: the same on every machine. */
-  timeline: string
-}
+/** Where a contender is: its process and, where that has several connections, which of them. */
+type Seat = { name: string; child: Child; connection?: string; setting: Setting; folder: string; thread: () => Thread }
 
 /** How long a statement must be silent to count as waiting where the kernel cannot be asked, in milliseconds. */
 const silence = 250
@@ -48,21 +63,24 @@ const silence = 250
 export class Statement implements PromiseLike<Outcome> {
   readonly contender: string
   readonly sql: string
-  /** Whether the story has asked for the outcome. */
-  awaited = false
   /** What `await` gives, for those who only look on. */
   readonly outcome: Promise<Outcome>
-  readonly #child: Child
-  readonly #timeline: Timeline
+  readonly #seat: Seat
+  readonly #moments: Moment[]
+  readonly #issued: Moment
+  readonly #expected: string[] = []
+  #result: Moment | undefined
   #over: string | undefined
 
-  constructor(child: Child, sql: string, { timeout }: Setting, timeline: Timeline) {
-    this.contender = child.name
+  constructor(seat: Seat, sql: string, moments: Moment[]) {
+    const { name, child, connection, setting } = seat
+    this.contender = name
     this.sql = sql
-    this.#child = child
-    this.#timeline = timeline
-    timeline.issued(this)
-    this.outcome = child.ask({ sql }, `\`${sql}\``, timeout).then((answer) => this.#judge(answer))
+    this.#seat = seat
+    this.#moments = moments
+    this.#issued = { contender: name, text: sql, kind: 'statement', waits: false }
+    moments.push(this.#issued)
+    this.outcome = child.ask({ sql, connection }, `\`${sql}\``, setting.timeout).then((answer) => this.#judge(answer))
     this.outcome.then(
       ({ code }) => {
         this.#over = `it answered ${code}`
@@ -73,14 +91,25 @@ export class Statement implements PromiseLike<Outcome> {
     )
   }
 
+  /** Whether the story has asked for the outcome. */
+  get awaited(): boolean {
+    return this.#result !== undefined
+  }
+
   // biome-ignore lint/suspicious/noThenProperty: a statement is made to be awaited, and that it was is part of the evidence
   then<A = Outcome, B = never>(
     fulfilled?: ((outcome: Outcome) => A | PromiseLike<A>) | null,
     rejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
-    if (!this.awaited) {
-      this.awaited = true
-      this.outcome.then(this.#timeline.awaited(this), () => {})
+    if (!this.#result) {
+      const atOnce = this.#moments.at(-1) === this.#issued && !this.#issued.waits
+      const result: Moment = atOnce ? this.#issued : { ...this.#issued, kind: 'result', waits: false, locks: undefined }
+      if (!atOnce) this.#moments.push(result)
+      this.#result = result
+      this.outcome.then(
+        (outcome) => Object.assign(result, { outcome, locks: outcome.locks }),
+        () => {},
+      )
     }
     return this.outcome.then(fulfilled, rejected)
   }
@@ -92,20 +121,35 @@ export class Statement implements PromiseLike<Outcome> {
   async blocks(): Promise<void> {
     const since = performance.now()
     while (!this.#over) {
-      const asleep = await sleepsInBusyHandler(this.#child.pid)
-      if (asleep || (asleep === undefined && performance.now() - since > silence)) return this.#timeline.waits(this)
+      const asleep = await sleepsInBusyHandler(this.#seat.thread())
+      const silent = asleep === undefined && performance.now() - since > silence
+      const locks = asleep ? locksAsleep(this.#seat.thread(), this.#seat.folder) : undefined
+      if (silent || locks) {
+        Object.assign(this.#issued, { waits: true, locks })
+        return
+      }
       await pause(1)
     }
     throw new Error(`${this.contender} does not wait in \`${this.sql}\`: ${this.#over}`)
   }
 
+  /**
+   * Says that the story is about this answer, although it is an error and not the refusal of a lock: `SQLITE_READONLY`,
+   * `SQLITE_ERROR`, … Without it, such an answer is an accident.
+   */
+  mayAnswer(...codes: string[]): this {
+    this.#expected.push(...codes)
+    return this
+  }
+
   /** To be refused is an answer. Any other error is an accident: it says nothing about contention. */
   #judge(answer: Message): Outcome {
-    const { code, message, rows, waited, inTransaction } = answer as Outcome
+    const { code, message, rows, waited, inTransaction } = answer as Outcome & Message
     if (typeof code !== 'string' || !Array.isArray(rows) || typeof waited !== 'number' || typeof inTransaction !== 'boolean')
       throw new Error(`${this.contender} answered \`${this.sql}\` with nonsense: ${JSON.stringify(answer)}`)
-    if (/^SQLITE_(OK|BUSY|LOCKED)/.test(code)) return answer as Outcome
-    throw new Error(`${this.contender} cannot run \`${this.sql}\`: ${code}: ${message}`)
+    if (!/^SQLITE_(OK|BUSY|LOCKED)/.test(code) && !this.#expected.includes(code))
+      throw new Error(`${this.contender} cannot run \`${this.sql}\`: ${code}: ${message}`)
+    return { code, message, rows, waited, inTransaction, locks: locksOf(this.#seat.child.pid, this.#seat.folder) }
   }
 }
 
@@ -113,9 +157,10 @@ export class Statement implements PromiseLike<Outcome> {
  * Whether SIGSTOP has taken effect. One that waits is to be stopped asleep: in the middle of a try it would hold, for as long as it
  * is stopped, a lock that it has for a moment only. It is let go then, and stopped again when it sleeps.
  */
-async function isStoppedAsleep({ pid, asked }: Child): Promise<boolean> {
+async function isStoppedAsleep({ child, connection, thread }: Seat): Promise<boolean> {
+  const { pid } = child
   if (!isStopped(pid)) return false
-  if (!asked || (await sleepsInBusyHandler(pid)) !== false) return true
+  if (!child.asked(connection) || (await sleepsInBusyHandler(thread())) !== false) return true
   process.kill(pid, 'SIGCONT')
   await pause(1)
   process.kill(pid, 'SIGSTOP')
@@ -146,50 +191,77 @@ export async function contend<Name extends string>(
     'INSERT INTO counter VALUES (0)',
   )
   const names = Object.keys(cast) as Name[]
-  const children = names.map((name) => {
-    const { timeout, program = 'contender.ts' } = cast[name] as Setting
-    return new Child(name, program, database.file, '--timeout', `${timeout}`)
-  })
+  const seats = seatsFor(cast, database.file)
+  const children = new Set(seats.map(({ child }) => child))
   const statements: Statement[] = []
   const accident = Promise.withResolvers<never>()
   accident.promise.catch(() => {}) // before the story begins, nobody listens yet
   for (const child of children) child.accident.catch(accident.reject)
-  const timeline = new Timeline(mode, cast)
+  const moments: Moment[] = []
 
-  function contender(child: Child, setting: Setting): Contender {
+  function contender(seat: Seat): Contender {
+    const { name, child, connection } = seat
     const tag = ({ raw: [sql] }: TemplateStringsArray, ...values: unknown[]) => {
-      if (values.length > 0) throw new Error(`${child.name}: spell the SQL out, without \${}: \`${sql}…`)
-      if (child.asked) throw new Error(`${child.name} is still in ${child.asked} and cannot run \`${sql}\``)
-      const statement = new Statement(child, sql, setting, timeline)
+      if (values.length > 0) throw new Error(`${name}: spell the SQL out, without \${}: \`${sql}…`)
+      const asked = child.asked(connection)
+      if (asked) throw new Error(`${name} is still in ${asked} and cannot run \`${sql}\``)
+      const statement = new Statement(seat, sql, moments)
       statements.push(statement)
       statement.outcome.catch(accident.reject)
       return statement
     }
     const signal = async (signal: 'SIGSTOP' | 'SIGCONT') => {
-      timeline.noted(child.name, `(${signal})`)
+      moments.push({ contender: name, text: `(${signal})`, kind: 'signal', waits: false })
       if (signal === 'SIGSTOP') await database.wake(child.pid)
       process.kill(child.pid, signal)
-      while (signal === 'SIGSTOP' && !(await isStoppedAsleep(child))) await pause(1)
+      while (signal === 'SIGSTOP' && !(await isStoppedAsleep(seat))) await pause(1)
     }
     return Object.assign(tag, { signal })
   }
 
   try {
-    await Promise.all(children.map((child) => child.ready))
-    const contenders = Object.fromEntries(names.map((name, i) => [name, contender(children[i], cast[name])]))
+    await Promise.all([...children].map((child) => child.ready))
+    const contenders = Object.fromEntries(seats.map((seat) => [seat.name, contender(seat)]))
     await Promise.race([script(contenders as Record<Name, Contender>), accident.promise])
 
     const forgotten = statements.find(({ awaited }) => !awaited)
     if (forgotten) throw new Error(`the story ends without awaiting what became of ${forgotten.contender}'s \`${forgotten.sql}\``)
-    const pending = children.find(({ asked }) => asked)
-    if (pending) throw new Error(`the story ends while ${pending.name} is still in ${pending.asked}`)
+    const pending = seats.find(({ child, connection }) => child.asked(connection))
+    if (pending) throw new Error(`the story ends while ${pending.name} is still in ${pending.child.asked(pending.connection)}`)
     const unused = names.find((name) => !statements.some(({ contender }) => contender === name))
     if (unused) throw new Error(`${unused} has no statement in the story`)
 
-    await Promise.all(children.map((child) => child.end()))
-    return { timeline: timeline.toString() }
+    await Promise.all([...children].map((child) => child.end()))
+    return { mode, cast, moments }
   } finally {
-    await Promise.all(children.map((child) => child.kill()))
+    await Promise.all([...children].map((child) => child.kill()))
     await database.remove()
   }
+}
+
+/** Starts the processes: one a contender, or one for all that name the same. */
+function seatsFor(cast: Record<string, Setting>, file: string): Seat[] {
+  const folder = dirname(file)
+  const shared = new Map<string, { child: Child; threads: Record<string, number> }>()
+
+  function share(label: string) {
+    const names = Object.keys(cast).filter((name) => cast[name].process === label)
+    const openings = names.map((name) => [name, { driver: process.env.DRIVER, ...cast[name] }])
+    const child = new Child(label, 'one-process.ts', file, JSON.stringify(Object.fromEntries(openings)))
+    const seats = { child, threads: {} as Record<string, number> }
+    child.ready.then(({ threads }) => Object.assign(seats.threads, threads)).catch(() => {})
+    shared.set(label, seats)
+    return seats
+  }
+
+  return Object.entries(cast).map(([name, setting]) => {
+    if (setting.process) {
+      const { child, threads } = shared.get(setting.process) ?? share(setting.process)
+      return { name, child, connection: name, setting, folder, thread: () => ({ pid: child.pid, tid: threads[name] }) }
+    }
+    const { timeout, driver = process.env.DRIVER, readonly, uri, program = 'contender.ts' } = setting
+    const options = [driver ? ['--driver', driver] : [], readonly ? ['--readonly'] : [], uri ? ['--uri', uri] : []]
+    const child = new Child(name, program, file, '--timeout', `${timeout}`, ...options.flat())
+    return { name, child, setting, folder, thread: () => ({ pid: child.pid, tid: child.pid }) }
+  })
 }

@@ -23,7 +23,8 @@ const myth = /^myth: /
 
 /**
  * Writes the specification: as a page, `tests/README.md`, and as an index for programs, `tests/claims.json`. Both read the
- * same on every machine. Only a run that is whole and green writes them: nothing filtered, skipped, red or interrupted.
+ * same on every machine. Only a run that is whole and green writes them: nothing filtered, skipped, red or interrupted, and
+ * with the usual driver.
  *
  * It also keeps the rules of the house that Vitest does not know. What one of its hooks throws while the tests run, Vitest
  * reports as an unhandled error, at the line it names, and the run is red.
@@ -63,7 +64,8 @@ export default class Page implements Reporter {
     const chapters = modules.toSorted((one, other) => (one.moduleId < other.moduleId ? -1 : 1))
     const files = readdirSync(folder).filter((file) => file.endsWith('.test.ts'))
     const whole = chapters.map(fileOf).join() === files.sort().join() && chapters.every(passed)
-    if (!whole || errors.length > 0 || reason !== 'passed') return
+    const usual = (process.env.DRIVER || 'better-sqlite3') === 'better-sqlite3'
+    if (!whole || !usual || errors.length > 0 || reason !== 'passed') return
 
     const claims = chapters.flatMap(claimsOf)
     const sqlite = new Database(':memory:').prepare('SELECT sqlite_version()').pluck().get()

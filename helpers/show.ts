@@ -1,4 +1,5 @@
 import type { TestContext } from 'vitest'
+import { headOf, type Story, timelineOf } from './timeline.ts'
 
 declare module 'vitest' {
   interface TaskMeta {
@@ -37,11 +38,13 @@ ${rows.join('\n')}
 }
 
 /**
- * Shows a test's evidence. Vitest's UI and HTML report get it as a picture, for they fold the lines of an annotation's text;
- * what the page needs of it stands in the test's `meta`.
+ * Shows a test's evidence: a story, or a report. Vitest's UI and HTML report get it as a picture, for they fold the lines of an
+ * annotation's text; what the page needs of it stands in the test's `meta`.
  */
-export async function show({ annotate, task }: TestContext, kind: 'timeline' | 'report', text: string): Promise<void> {
-  if (kind === 'timeline') task.meta.timeline = text
-  const message = kind === 'timeline' ? text.split('\n')[0] : 'requests, response times, errors'
-  await annotate(message, kind, { contentType: 'image/svg+xml', body: new TextEncoder().encode(picture(text)) })
+export async function show({ annotate, task }: TestContext, evidence: Story | string): Promise<void> {
+  const story = typeof evidence === 'string' ? undefined : evidence
+  if (story) task.meta.timeline = timelineOf(story)
+  const [message, kind] = story ? [headOf(story), 'timeline'] : ['requests, response times, errors', 'report']
+  const body = new TextEncoder().encode(picture(story ? timelineOf(story) : `${evidence}`))
+  await annotate(message, kind, { contentType: 'image/svg+xml', body })
 }

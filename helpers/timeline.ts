@@ -1,77 +1,91 @@
-import type { Outcome, Setting, Statement } from './contend.ts'
+import type { Outcome, Setting } from './contend.ts'
 import type { JournalMode } from './fresh-database.ts'
 
-type Line = { contender: string; text: string; statement?: Statement; waits?: boolean; outcome?: Outcome }
+/** One line of a story. */
+export type Moment = {
+  contender: string
+  /** The SQL, or `(SIGSTOP)` and the like: what happens to a contender from outside SQLite. */
+  text: string
+  /**
+   * `statement`: it is issued and, unless it waits or is awaited later, answered. `result`: what became of one issued before.
+   * `signal`: from outside.
+   */
+  kind: 'statement' | 'result' | 'signal'
+  /** Whether it was seen to wait inside SQLite. */
+  waits: boolean
+  /** What SQLite answered, where the story asks for it. */
+  outcome?: Outcome
+  /** What the contender's process holds afterwards, as `Outcome` has it. */
+  locks?: string[]
+}
+
+/** What a story leaves behind: who ran what, and what SQLite answered, in the order of the script. It tells no times. */
+export type Story = {
+  mode: JournalMode
+  cast: Record<string, Setting>
+  moments: Moment[]
+}
 
 const journals: Record<JournalMode, string> = { wal: 'write-ahead log', delete: 'rollback journal' }
 
-/**
- * A story as text: who ran what, then what SQLite answered, one statement a line, in the order of the script. It tells no
- * times, so that a story reads the same on every machine. A statement that is not awaited at once has two lines: one
- * where it is issued, one where the story asks what became of it.
- */
-export class Timeline {
-  readonly #mode: JournalMode
-  readonly #cast: Record<string, Setting>
-  readonly #lines: Line[] = []
-
-  constructor(mode: JournalMode, cast: Record<string, Setting>) {
-    this.#mode = mode
-    this.#cast = cast
-  }
-
-  issued(statement: Statement): void {
-    this.#lines.push({ contender: statement.contender, text: statement.sql, statement })
-  }
-
-  /** What happens to a contender from outside SQLite. */
-  noted(contender: string, text: string): void {
-    this.#lines.push({ contender, text })
-  }
-
-  waits(statement: Statement): void {
-    for (const line of this.#lines) if (line.statement === statement) line.waits = true
-  }
-
-  /** Returns what takes the outcome, once it is there. */
-  awaited(statement: Statement): (outcome: Outcome) => void {
-    const last = this.#lines.at(-1) as Line
-    const { contender, sql } = statement
-    const line: Line = last.statement === statement && !last.waits ? last : { contender, text: `… ${sql}`, statement }
-    if (line !== last) this.#lines.push(line)
-    return (outcome) => {
-      line.outcome = outcome
-    }
-  }
-
-  toString(): string {
-    const timeouts = Object.entries(this.#cast).map(([name, { timeout }]) => `${name}: timeout ${timeout} ms`)
-    const rows = this.#lines.map((line) => [line.contender, line.text, this.#said(line)])
-    const width = (column: number) => Math.max(...rows.map((row) => row[column].length))
-    const [names, texts] = [width(0), width(1)]
-    return [
-      [journals[this.#mode], ...timeouts].join(' · '),
-      '',
-      ...rows.map(([name, text, said]) => `${name.padEnd(names)}  ${text.padEnd(texts)}  ${said}`.trimEnd()),
-    ].join('\n')
-  }
-
-  #said({ contender, statement, waits, outcome }: Line): string {
-    if (!statement) return ''
-    if (!outcome) return waits ? 'waits' : '…'
-    const { code, rows, waited, inTransaction } = outcome
-    const told = rows.map((row) =>
-      Object.entries(row)
-        .map(([name, value]) => `${name} = ${value}`)
-        .join(', '),
-    )
-    const { timeout } = this.#cast[contender]
-    const refusal = [
-      code,
-      timeout > 0 && (waited < timeout ? 'at once' : 'after its timeout'),
-      inTransaction ? 'transaction open' : 'no transaction',
+/** The journal and the contenders with their settings: what stands above a story. */
+export function headOf({ mode, cast }: Story): string {
+  const settings = Object.entries(cast).map(([name, { timeout, driver, process, worker, readonly, uri }]) => {
+    const told = [
+      `timeout ${timeout} ms`,
+      readonly && 'read-only',
+      uri,
+      driver,
+      process && `in the process ${process}`,
+      worker && 'in a worker thread',
     ]
-    const said = code === 'SQLITE_OK' ? told.join('; ') || code : refusal.filter(Boolean).join(', ')
-    return waits ? `waits, then ${said}` : said
-  }
+    return `${name}: ${told.filter(Boolean).join(', ')}`
+  })
+  return [journals[mode], ...settings].join(' · ')
+}
+
+/** What SQLite answered, in a few words. */
+export function answerOf({ contender, waits, outcome, kind }: Moment, { cast }: Story): string {
+  if (kind === 'signal') return ''
+  if (!outcome) return waits ? 'waits' : '…'
+  const { code, rows, waited, inTransaction } = outcome
+  const told = rows.map((row) =>
+    Object.entries(row)
+      .map(([name, value]) => `${name} = ${value}`)
+      .join(', '),
+  )
+  const { timeout } = cast[contender]
+  const refusal = [
+    code,
+    timeout > 0 && (waited < timeout ? 'at once' : 'after its timeout'),
+    inTransaction ? 'transaction open' : 'no transaction',
+  ]
+  const said = code === 'SQLITE_OK' ? told.join('; ') || code : refusal.filter(Boolean).join(', ')
+  return waits ? `waits, then ${said}` : said
+}
+
+/**
+ * The locks that tell something: in WAL mode every connection holds `SHARED` on the database file and `DMS` on the `-shm` file from
+ * its first statement to its end, and they are left out.
+ */
+export function tellingLocks({ locks = [] }: Moment): string[] {
+  const always = locks.includes('DMS') ? ['DMS', 'SHARED'] : []
+  return locks.filter((lock) => !always.includes(lock))
+}
+
+/**
+ * A story as text: who ran what, what SQLite answered, and in brackets the locks that the process holds afterwards, one statement a
+ * line. The same on every machine. A statement that is not awaited at once has two lines: one where it is issued, one where the
+ * story asks what became of it.
+ */
+export function timelineOf(story: Story): string {
+  const rows = story.moments.map((moment) => {
+    const locks = tellingLocks(moment)
+    const text = moment.kind === 'result' ? `… ${moment.text}` : moment.text
+    return [moment.contender, text, answerOf(moment, story), locks.length > 0 ? `[${locks.join(' ')}]` : '']
+  })
+  const width = (column: number) => Math.max(...rows.map((row) => row[column].length))
+  const widths = [0, 1, 2].map(width)
+  const line = (row: string[]) => row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ')
+  return [headOf(story), '', ...rows.map((row) => line(row).trimEnd())].join('\n')
 }

@@ -21,7 +21,7 @@ describe('Two connections, write-ahead log', () => {
         repeated = await second`UPDATE counter SET n = n + 1`
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test.fails('myth: the write-ahead log lets two write at once', () => {
       expect(refused.code).toBe('SQLITE_OK')
@@ -55,7 +55,7 @@ describe('Two connections, write-ahead log', () => {
         await writer`COMMIT`
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test.fails('myth: writers to different tables do not lock each other out', () => {
       expect(refused.code).toBe('SQLITE_OK')
@@ -77,7 +77,7 @@ describe('Two connections, write-ahead log', () => {
         after = await reader`SELECT n FROM counter`
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test.fails('myth: a writer locks readers out', () => {
       expect(during.code).toBe('SQLITE_BUSY')
@@ -105,7 +105,7 @@ describe('Two connections, write-ahead log', () => {
         after = await reader`SELECT n FROM counter`
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test('the reader does not keep the writer from writing', () => {
       expect(update.code).toBe('SQLITE_OK')
@@ -133,7 +133,7 @@ describe('Two connections, write-ahead log', () => {
         await other`COMMIT`
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test.fails('myth: BEGIN reserves the database for whoever says it first', () => {
       expect(refused.code).toBe('SQLITE_OK')
@@ -160,7 +160,7 @@ describe('Two connections, rollback journal', () => {
         repeated = await second`UPDATE counter SET n = n + 1`
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test('the second writer is turned away with SQLITE_BUSY, as in the write-ahead log', () => {
       expect(refused.code).toBe('SQLITE_BUSY')
@@ -188,7 +188,7 @@ describe('Two connections, rollback journal', () => {
         after = await reader`SELECT n FROM counter`
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test.fails('myth: a rollback journal keeps readers out for as long as someone writes', () => {
       expect(during.code).toBe('SQLITE_BUSY')
@@ -215,7 +215,7 @@ describe('Two connections, rollback journal', () => {
         repeated = await writer`COMMIT`
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test('the reader does not keep the writer from writing', () => {
       expect(update.code).toBe('SQLITE_OK')
@@ -246,7 +246,7 @@ describe('Two connections, rollback journal', () => {
         await other`COMMIT`
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test('the first to say BEGIN is turned away with SQLITE_BUSY', () => {
       expect(refused.code).toBe('SQLITE_BUSY')

@@ -31,7 +31,7 @@ describe('Deferred transactions, no timeout, write-ahead log', () => {
         total = await other`SELECT n FROM counter`
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test.fails('myth: in WAL mode the other can write as well', () => {
       expect(write.code).toBe('SQLITE_OK')
@@ -76,7 +76,7 @@ describe('Deferred transactions, no timeout, write-ahead log', () => {
         commit = await other`COMMIT`
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test('the other is turned away with SQLITE_BUSY all the same', () => {
       expect(write.code).toBe('SQLITE_BUSY')
@@ -103,7 +103,7 @@ describe('Deferred transactions, no timeout, write-ahead log', () => {
         await first`COMMIT`
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test.fails('myth: a single statement, outside a transaction, cannot be locked out', () => {
       expect(write.code).toBe('SQLITE_OK')
@@ -142,7 +142,7 @@ describe('Deferred transactions, no timeout, rollback journal', () => {
         total = await other`SELECT n FROM counter`
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test('the other is turned away with SQLITE_BUSY', () => {
       expect(write.code).toBe('SQLITE_BUSY')
@@ -187,7 +187,7 @@ describe('Deferred transactions, no timeout, rollback journal', () => {
         commit = await other`COMMIT`
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test('the other is turned away with SQLITE_BUSY all the same', () => {
       expect(write.code).toBe('SQLITE_BUSY')

@@ -31,7 +31,7 @@ describe('Deferred transactions, five-second timeout, write-ahead log', () => {
         total = await other`SELECT n FROM counter`
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test.fails('myth: the timeout lets the other wait its turn', () => {
       expect(write.code).toBe('SQLITE_OK')
@@ -76,7 +76,7 @@ describe('Deferred transactions, five-second timeout, write-ahead log', () => {
         commit = await first`COMMIT`
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test.fails('myth: the other waits until the first has committed', () => {
       expect(write.code).toBe('SQLITE_OK')
@@ -106,7 +106,7 @@ describe('Deferred transactions, five-second timeout, write-ahead log', () => {
         write = await other`UPDATE counter SET n = n + 1`
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test.fails('myth: thirty seconds are enough where five are not', () => {
       expect(write.code).toBe('SQLITE_OK')
@@ -135,7 +135,7 @@ describe('Deferred transactions, five-second timeout, write-ahead log', () => {
         total = await waiter`SELECT n FROM counter`
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test.fails('myth: a deferred transaction ignores the timeout', () => {
       expect(write.code).toBe('SQLITE_BUSY')
@@ -164,7 +164,7 @@ describe('Deferred transactions, five-second timeout, write-ahead log', () => {
         repeated = await waiter`UPDATE counter SET n = n + 1`
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test('the waiter is turned away with SQLITE_BUSY', () => {
       expect(write.code).toBe('SQLITE_BUSY')
@@ -202,7 +202,7 @@ describe('Deferred transactions, five-second timeout, rollback journal', () => {
         total = await other`SELECT n FROM counter`
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test.fails('myth: the timeout lets the other wait its turn', () => {
       expect(write.code).toBe('SQLITE_OK')
@@ -242,7 +242,7 @@ describe('Deferred transactions, five-second timeout, rollback journal', () => {
         repeated = await other`UPDATE counter SET n = n + 1`
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test.fails('myth: of two that are locked, one always gets through', () => {
       expect(commit.code).toBe('SQLITE_OK')
@@ -272,7 +272,7 @@ describe('Deferred transactions, five-second timeout, rollback journal', () => {
         write = await other`UPDATE counter SET n = n + 1`
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test.fails('myth: thirty seconds are enough where five are not', () => {
       expect(write.code).toBe('SQLITE_OK')
@@ -301,7 +301,7 @@ describe('Deferred transactions, five-second timeout, rollback journal', () => {
         total = await waiter`SELECT n FROM counter`
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test.fails('myth: a deferred transaction ignores the timeout', () => {
       expect(write.code).toBe('SQLITE_BUSY')
@@ -330,7 +330,7 @@ describe('Deferred transactions, five-second timeout, rollback journal', () => {
         repeated = await waiter`UPDATE counter SET n = n + 1`
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test('the waiter is turned away with SQLITE_BUSY', () => {
       expect(write.code).toBe('SQLITE_BUSY')

@@ -26,7 +26,7 @@ describe('Immediate transactions, no timeout, write-ahead log', () => {
         otherCommit = await other`COMMIT`
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test.fails('myth: BEGIN IMMEDIATE alone ends "database is locked"', () => {
       expect(begin.code).toBe('SQLITE_OK')
@@ -69,7 +69,7 @@ describe('Immediate transactions, no timeout, write-ahead log', () => {
         commit = await writer`COMMIT`
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test('the writer is admitted', () => {
       expect(begin.code).toBe('SQLITE_OK')
@@ -92,7 +92,7 @@ describe('Immediate transactions, no timeout, write-ahead log', () => {
         write = await careless`UPDATE counter SET n = n + 1`
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test.fails('myth: it is enough if some of the writers say IMMEDIATE', () => {
       expect(write.code).toBe('SQLITE_OK')
@@ -120,7 +120,7 @@ describe('Immediate transactions, no timeout, rollback journal', () => {
         otherCommit = await other`COMMIT`
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test.fails('myth: BEGIN IMMEDIATE alone ends "database is locked"', () => {
       expect(begin.code).toBe('SQLITE_OK')
@@ -162,7 +162,7 @@ describe('Immediate transactions, no timeout, rollback journal', () => {
         repeated = await writer`COMMIT`
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test('the writer is admitted', () => {
       expect(begin.code).toBe('SQLITE_OK')

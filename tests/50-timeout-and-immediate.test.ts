@@ -28,7 +28,7 @@ describe('Immediate transactions, five-second timeout, write-ahead log', () => {
         total = await waiter`SELECT n FROM counter`
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test('the waiter waits its turn, and is admitted when the holder has committed', () => {
       expect(begin.code).toBe('SQLITE_OK')
@@ -60,7 +60,7 @@ describe('Immediate transactions, five-second timeout, write-ahead log', () => {
         total = await holder`SELECT n FROM counter`
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test('all three are served', () => {
       expect(outcomes.map(({ code }) => code)).toEqual(['SQLITE_OK', 'SQLITE_OK', 'SQLITE_OK'])
@@ -81,7 +81,7 @@ describe('Immediate transactions, five-second timeout, write-ahead log', () => {
         again = await waiter`BEGIN IMMEDIATE`
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test.fails('myth: with a timeout and BEGIN IMMEDIATE, nobody is ever turned away', () => {
       expect(begin.code).toBe('SQLITE_OK')
@@ -120,7 +120,7 @@ describe('Immediate transactions, five-second timeout, write-ahead log', () => {
         begin = await turn
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test.fails('myth: those who wait are served in the order in which they came', () => {
       expect(overtaking.code).toBe('SQLITE_BUSY')
@@ -153,7 +153,7 @@ describe('Immediate transactions, five-second timeout, rollback journal', () => 
         total = await waiter`SELECT n FROM counter`
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test('the waiter waits its turn, and is admitted when the holder has committed', () => {
       expect(begin.code).toBe('SQLITE_OK')
@@ -184,7 +184,7 @@ describe('Immediate transactions, five-second timeout, rollback journal', () => 
         commit = await turn
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test('the writer waits in COMMIT until the reader has left, and commits', () => {
       expect(commit.code).toBe('SQLITE_OK')
@@ -202,7 +202,7 @@ describe('Immediate transactions, five-second timeout, rollback journal', () => 
         again = await waiter`BEGIN IMMEDIATE`
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test.fails('myth: with a timeout and BEGIN IMMEDIATE, nobody is ever turned away', () => {
       expect(begin.code).toBe('SQLITE_OK')
@@ -238,7 +238,7 @@ describe('Immediate transactions, five-second timeout, rollback journal', () => 
         begin = await turn
       })
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test.fails('myth: those who wait are served in the order in which they came', () => {
       expect(overtaking.code).toBe('SQLITE_BUSY')
@@ -285,7 +285,7 @@ describe('One program in two processes, write-ahead log', () => {
     beforeAll(async () => {
       ;[story, first, other] = await twice(0, (who) => who`BEGIN`)
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test('the first commits, and the other is turned away with SQLITE_BUSY_SNAPSHOT', () => {
       expect([first.code, other.code]).toEqual(['SQLITE_OK', 'SQLITE_BUSY_SNAPSHOT'])
@@ -298,7 +298,7 @@ describe('One program in two processes, write-ahead log', () => {
     beforeAll(async () => {
       ;[story, first, other] = await twice(5_000, (who) => who`BEGIN`)
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test('the first commits, and the other is turned away with SQLITE_BUSY_SNAPSHOT', () => {
       expect([first.code, other.code]).toEqual(['SQLITE_OK', 'SQLITE_BUSY_SNAPSHOT'])
@@ -311,7 +311,7 @@ describe('One program in two processes, write-ahead log', () => {
     beforeAll(async () => {
       ;[story, first, other] = await twice(0, (who) => who`BEGIN IMMEDIATE`)
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test('the first commits, and the other is turned away with SQLITE_BUSY', () => {
       expect([first.code, other.code]).toEqual(['SQLITE_OK', 'SQLITE_BUSY'])
@@ -324,7 +324,7 @@ describe('One program in two processes, write-ahead log', () => {
     beforeAll(async () => {
       ;[story, first, other] = await twice(5_000, (who) => who`BEGIN IMMEDIATE`)
     })
-    beforeEach((context) => show(context, 'timeline', story.timeline))
+    beforeEach((context) => show(context, story))
 
     test('the first commits, and so does the other', () => {
       expect([first.code, other.code]).toEqual(['SQLITE_OK', 'SQLITE_OK'])

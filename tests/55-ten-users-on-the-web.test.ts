@@ -54,7 +54,7 @@ describe('Ten users on ten processes, write-ahead log', () => {
     beforeAll(async () => {
       run = await website.run({ users: 10, requests: 10, rendezvous: 10, timeout: 0, begin: 'deferred' })
     })
-    beforeEach((context) => show(context, 'report', report(run.answers)))
+    beforeEach((context) => show(context, report(run.answers)))
 
     test('nine of the ten are turned away', () => {
       expect(tally(run.answers)).toEqual({ confirmed: 1, refused: 9 })
@@ -82,7 +82,7 @@ describe('Ten users on ten processes, write-ahead log', () => {
     beforeAll(async () => {
       run = await website.run({ users: 10, requests: 10, rendezvous: 10, timeout: 5_000, begin: 'deferred' })
     })
-    beforeEach((context) => show(context, 'report', report(run.answers)))
+    beforeEach((context) => show(context, report(run.answers)))
 
     test('nine of the ten are turned away all the same', () => {
       expect(tally(run.answers)).toEqual({ confirmed: 1, refused: 9 })
@@ -101,7 +101,7 @@ describe('Ten users on ten processes, write-ahead log', () => {
     beforeAll(async () => {
       run = await website.run({ users: 10, requests: 10, rendezvous: 10, timeout: 0, begin: 'immediate' })
     })
-    beforeEach((context) => show(context, 'report', report(run.answers)))
+    beforeEach((context) => show(context, report(run.answers)))
 
     test('nine of the ten are turned away all the same', () => {
       expect(tally(run.answers)).toEqual({ confirmed: 1, refused: 9 })
@@ -123,7 +123,7 @@ describe('Ten users on ten processes, write-ahead log', () => {
     beforeAll(async () => {
       run = await website.run({ users: 10, requests: 50, timeout: 5_000, begin: 'immediate' })
     })
-    beforeEach((context) => show(context, 'report', report(run.answers)))
+    beforeEach((context) => show(context, report(run.answers)))
 
     test('nobody is turned away', () => {
       expect(tally(run.answers)).toEqual({ confirmed: 50, refused: 0 })
@@ -143,7 +143,7 @@ describe('Ten users on ten processes, write-ahead log', () => {
       two = (await website.run({ users: 2, requests: 2, timeout: 5_000, begin: 'immediate' })).answers
       ten = (await website.run({ users: 10, requests: 10, timeout: 5_000, begin: 'immediate' })).answers
     })
-    beforeEach((context) => show(context, 'report', report([...two, ...ten])))
+    beforeEach((context) => show(context, report([...two, ...ten])))
 
     test('the last of two users waits for one transaction', () => {
       expect(oneByOne(two)).toBe(true)
@@ -162,7 +162,7 @@ describe('Ten users on ten processes, write-ahead log', () => {
       run = await website.run({ users: 10, requests: 10, rendezvous: 10, timeout: 2_000, begin: 'immediate', hash: 'inside' })
       before = run
     })
-    beforeEach((context) => show(context, 'report', report(run.answers)))
+    beforeEach((context) => show(context, report(run.answers)))
 
     test('nine of the ten are turned away, although everything is fixed', () => {
       expect(tally(run.answers)).toEqual({ confirmed: 1, refused: 9 })
@@ -182,7 +182,7 @@ describe('Ten users on ten processes, write-ahead log', () => {
     beforeAll(async () => {
       run = await website.run({ users: 10, requests: 10, rendezvous: 10, timeout: 2_000, begin: 'immediate', hash: 'outside' })
     })
-    beforeEach((context) => show(context, 'report', report(run.answers)))
+    beforeEach((context) => show(context, report(run.answers)))
 
     test('all ten hash at the same time, and nobody is turned away', () => {
       expect(tally(run.answers)).toEqual({ confirmed: 10, refused: 0 })
@@ -213,7 +213,7 @@ describe('Ten users on ten processes, write-ahead log', () => {
         read_write_transaction_immediate: await website.run({ page: 'read_write_transaction_immediate', ...calm }),
       }
     })
-    beforeEach((context) => show(context, 'report', report(Object.values(runs).flatMap(({ answers }) => answers))))
+    beforeEach((context) => show(context, report(Object.values(runs).flatMap(({ answers }) => answers))))
 
     test('read: nobody is turned away', () => {
       expect(tally(runs.read.answers)).toEqual({ confirmed: 20, refused: 0 })
@@ -279,7 +279,7 @@ describe('Ten users on ten processes, rollback journal', () => {
     beforeAll(async () => {
       run = await website.run({ users: 10, requests: 10, rendezvous: 10, timeout: 0, begin: 'deferred' })
     })
-    beforeEach((context) => show(context, 'report', report(run.answers)))
+    beforeEach((context) => show(context, report(run.answers)))
 
     test('at least nine of the ten are turned away', () => {
       expect(refused(run.answers).length).toBeGreaterThanOrEqual(9)
@@ -301,7 +301,7 @@ describe('Ten users on ten processes, rollback journal', () => {
     beforeAll(async () => {
       run = await website.run({ users: 10, requests: 10, rendezvous: 10, timeout: 5_000, begin: 'deferred' })
     })
-    beforeEach((context) => show(context, 'report', report(run.answers)))
+    beforeEach((context) => show(context, report(run.answers)))
 
     test('nine of the ten are turned away all the same', () => {
       expect(tally(run.answers)).toEqual({ confirmed: 1, refused: 9 })
@@ -320,7 +320,7 @@ describe('Ten users on ten processes, rollback journal', () => {
     beforeAll(async () => {
       run = await website.run({ users: 10, requests: 10, rendezvous: 10, timeout: 0, begin: 'immediate' })
     })
-    beforeEach((context) => show(context, 'report', report(run.answers)))
+    beforeEach((context) => show(context, report(run.answers)))
 
     test('nine of the ten are turned away all the same', () => {
       expect(tally(run.answers)).toEqual({ confirmed: 1, refused: 9 })
@@ -342,7 +342,7 @@ describe('Ten users on ten processes, rollback journal', () => {
     beforeAll(async () => {
       run = await website.run({ users: 10, requests: 50, timeout: 5_000, begin: 'immediate' })
     })
-    beforeEach((context) => show(context, 'report', report(run.answers)))
+    beforeEach((context) => show(context, report(run.answers)))
 
     test('nobody is turned away', () => {
       expect(tally(run.answers)).toEqual({ confirmed: 50, refused: 0 })
@@ -362,7 +362,7 @@ describe('Ten users on ten processes, rollback journal', () => {
       two = (await website.run({ users: 2, requests: 2, timeout: 5_000, begin: 'immediate' })).answers
       ten = (await website.run({ users: 10, requests: 10, timeout: 5_000, begin: 'immediate' })).answers
     })
-    beforeEach((context) => show(context, 'report', report([...two, ...ten])))
+    beforeEach((context) => show(context, report([...two, ...ten])))
 
     test('the last of two users waits for one transaction', () => {
       expect(oneByOne(two)).toBe(true)
@@ -381,7 +381,7 @@ describe('Ten users on ten processes, rollback journal', () => {
       run = await website.run({ users: 10, requests: 10, rendezvous: 10, timeout: 2_000, begin: 'immediate', hash: 'inside' })
       before = run
     })
-    beforeEach((context) => show(context, 'report', report(run.answers)))
+    beforeEach((context) => show(context, report(run.answers)))
 
     test('nine of the ten are turned away, although everything is fixed', () => {
       expect(tally(run.answers)).toEqual({ confirmed: 1, refused: 9 })
@@ -401,7 +401,7 @@ describe('Ten users on ten processes, rollback journal', () => {
     beforeAll(async () => {
       run = await website.run({ users: 10, requests: 10, rendezvous: 10, timeout: 2_000, begin: 'immediate', hash: 'outside' })
     })
-    beforeEach((context) => show(context, 'report', report(run.answers)))
+    beforeEach((context) => show(context, report(run.answers)))
 
     test('all ten hash at the same time, and nobody is turned away', () => {
       expect(tally(run.answers)).toEqual({ confirmed: 10, refused: 0 })
@@ -432,7 +432,7 @@ describe('Ten users on ten processes, rollback journal', () => {
         read_write_transaction_immediate: await website.run({ page: 'read_write_transaction_immediate', ...calm }),
       }
     })
-    beforeEach((context) => show(context, 'report', report(Object.values(runs).flatMap(({ answers }) => answers))))
+    beforeEach((context) => show(context, report(Object.values(runs).flatMap(({ answers }) => answers))))
 
     test('read: nobody is turned away', () => {
       expect(tally(runs.read.answers)).toEqual({ confirmed: 20, refused: 0 })
