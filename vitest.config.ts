@@ -1,5 +1,6 @@
 import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
+import { tags } from './tests/questions.ts'
 
 const [major, minor] = process.versions.node.split('.').map(Number)
 if (major < 22 || (major === 22 && minor < 18)) {
@@ -24,6 +25,7 @@ class Chapters extends BaseSequencer {
 export default defineConfig({
   test: {
     include: ['tests/*.test.ts'],
+    tags,
     sequence: { sequencer: Chapters },
     fileParallelism: false,
     isolate: false,

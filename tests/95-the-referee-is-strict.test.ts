@@ -185,9 +185,7 @@ describe.concurrent('A story in which something goes wrong', { timeout: 30_000 }
       const story = tell({ first }, async ({ first }) => {
         await first`BEGIN; COMMIT`
       })
-      await expect(story).rejects.toThrow(
-        'first cannot run `BEGIN; COMMIT`: RangeError: The supplied SQL string contains more than',
-      )
+      await expect(story).rejects.toThrow('first cannot run `BEGIN; COMMIT`: RangeError: ')
     })
     test('the referee does not take SQL with a value put into it', async () => {
       const story = tell({ first }, async ({ first }) => {
