@@ -3,6 +3,7 @@ import { basename } from 'node:path'
 import Database from 'better-sqlite3'
 import driver from 'better-sqlite3/package.json' with { type: 'json' }
 import type { Reporter, TestCase, TestModule, TestRunEndReason, TestSuite, Vitest } from 'vitest/node'
+import { tags } from '../tests/questions.ts'
 
 /** What one test claims, as `tests/claims.json` lists it. */
 type Claim = {
@@ -14,6 +15,8 @@ type Claim = {
   sentence: string
   /** `false` is a myth: its test is a `test.fails`. */
   verdict: 'true' | 'false'
+  /** The tags of the questions it settles (tests/questions.ts). */
+  questions: string[]
   file: string
   line: number
 }
@@ -100,8 +103,24 @@ Seen with SQLite ${seen.sqlite} through ${seen.driver}. The same claims for prog
 ${contents.join('\n')}
 ${row('all', chapters.flatMap(claimsOf))}
 
+## Questions people ask, and where each is settled
+
+| question | settled by the stories |
+| :-- | :-- |
+${tags.map(({ name, description }) => `| ${literal(description)} | ${settledIn(chapters, name).join(' · ')} |`).join('\n')}
+
 ${specification.join('\n\n')}
 `
+}
+
+/** Links to the stories, or the chapters, that carry a question's tag: the chapter's number and what the describe says. */
+function settledIn(chapters: TestModule[], question: string): string[] {
+  const tagged = (entity: TestSuite | TestModule) => entity.type === 'suite' && entity.options.tags?.includes(question)
+  return chapters.flatMap((chapter) => {
+    const [number] = fileOf(chapter).split('-')
+    const suites = [...chapter.children.allSuites()].filter((suite) => tagged(suite) && !tagged(suite.parent))
+    return suites.map((suite) => `${number} [${literal(suite.name)}](${fileOf(chapter)}#L${suite.location?.line})`)
+  })
 }
 
 /** The timelines of a describe, its sentences, and then the describes inside it, each under its heading. */
@@ -145,6 +164,7 @@ function claimOf(test: TestCase): Claim {
     story,
     sentence,
     verdict: test.options.fails ? 'false' : 'true',
+    questions: tags.map(({ name }) => name).filter((name) => test.tags.includes(name)),
     file: `tests/${fileOf(test.module)}`,
     line: test.location?.line ?? 0,
   }

@@ -9,7 +9,7 @@ import { contend, type Outcome, type Story } from '../helpers/contend.ts'
 import { show } from '../helpers/show.ts'
 
 describe('Two connections, write-ahead log', () => {
-  describe('when one is writing and the other starts to write', () => {
+  describe('when one is writing and the other starts to write', { tags: ['q3', 'q9'] }, () => {
     let refused: Outcome, commit: Outcome, repeated: Outcome, story: Story
 
     beforeAll(async () => {
@@ -43,7 +43,7 @@ describe('Two connections, write-ahead log', () => {
     })
   })
 
-  describe('when the two write to different tables', () => {
+  describe('when the two write to different tables', { tags: ['q9', 'q31'] }, () => {
     let refused: Outcome, story: Story
 
     beforeAll(async () => {
@@ -65,7 +65,7 @@ describe('Two connections, write-ahead log', () => {
     })
   })
 
-  describe('when one is writing and the other reads', () => {
+  describe('when one is writing and the other reads', { tags: ['q18'] }, () => {
     let during: Outcome, after: Outcome, story: Story
 
     beforeAll(async () => {
@@ -90,7 +90,7 @@ describe('Two connections, write-ahead log', () => {
     })
   })
 
-  describe('when one is reading and the other writes', () => {
+  describe('when one is reading and the other writes', { tags: ['q18'] }, () => {
     let update: Outcome, commit: Outcome, still: Outcome, after: Outcome, story: Story
 
     beforeAll(async () => {
@@ -121,7 +121,7 @@ describe('Two connections, write-ahead log', () => {
     })
   })
 
-  describe('when both have said BEGIN and nothing else', () => {
+  describe('when both have said BEGIN and nothing else', { tags: ['q6'] }, () => {
     let update: Outcome, refused: Outcome, story: Story
 
     beforeAll(async () => {
@@ -148,7 +148,7 @@ describe('Two connections, write-ahead log', () => {
 })
 
 describe('Two connections, rollback journal', () => {
-  describe('when one is writing and the other starts to write', () => {
+  describe('when one is writing and the other starts to write', { tags: ['q9'] }, () => {
     let refused: Outcome, commit: Outcome, repeated: Outcome, story: Story
 
     beforeAll(async () => {
@@ -176,7 +176,7 @@ describe('Two connections, rollback journal', () => {
     })
   })
 
-  describe('when one is writing and the other reads', () => {
+  describe('when one is writing and the other reads', { tags: ['q18'] }, () => {
     let during: Outcome, after: Outcome, story: Story
 
     beforeAll(async () => {
@@ -201,7 +201,7 @@ describe('Two connections, rollback journal', () => {
     })
   })
 
-  describe('when one is reading and the other commits', () => {
+  describe('when one is reading and the other commits', { tags: ['q16', 'q18'] }, () => {
     let update: Outcome, commit: Outcome, repeated: Outcome, story: Story
 
     beforeAll(async () => {
@@ -234,7 +234,7 @@ describe('Two connections, rollback journal', () => {
     })
   })
 
-  describe('when both have said BEGIN and nothing else', () => {
+  describe('when both have said BEGIN and nothing else', { tags: ['q6'] }, () => {
     let update: Outcome, refused: Outcome, story: Story
 
     beforeAll(async () => {

@@ -10,7 +10,7 @@ import { contend, type Outcome, type Story } from '../helpers/contend.ts'
 import { show } from '../helpers/show.ts'
 
 describe('Deferred transactions, no timeout, write-ahead log', () => {
-  describe('when both have read, and both go on to write', () => {
+  describe('when both have read, and both go on to write', { tags: ['q10', 'q14'] }, () => {
     let write: Outcome, commit: Outcome, repeated: Outcome, replayed: Outcome, total: Outcome, story: Story
 
     beforeAll(async () => {
@@ -62,7 +62,7 @@ describe('Deferred transactions, no timeout, write-ahead log', () => {
     })
   })
 
-  describe('when the other has not read before it writes', () => {
+  describe('when the other has not read before it writes', { tags: ['q3'] }, () => {
     let write: Outcome, repeated: Outcome, commit: Outcome, story: Story
 
     beforeAll(async () => {
@@ -92,7 +92,7 @@ describe('Deferred transactions, no timeout, write-ahead log', () => {
     })
   })
 
-  describe('when the other has opened no transaction at all', () => {
+  describe('when the other has opened no transaction at all', { tags: ['q3'] }, () => {
     let write: Outcome, story: Story
 
     beforeAll(async () => {
@@ -121,7 +121,7 @@ describe('Deferred transactions, no timeout, write-ahead log', () => {
 })
 
 describe('Deferred transactions, no timeout, rollback journal', () => {
-  describe('when both have read, and both go on to write', () => {
+  describe('when both have read, and both go on to write', { tags: ['q10', 'q14'] }, () => {
     let write: Outcome, commit: Outcome, repeated: Outcome, replayed: Outcome, total: Outcome, story: Story
 
     beforeAll(async () => {
@@ -173,7 +173,7 @@ describe('Deferred transactions, no timeout, rollback journal', () => {
     })
   })
 
-  describe('when the other has not read before it writes', () => {
+  describe('when the other has not read before it writes', { tags: ['q3'] }, () => {
     let write: Outcome, firstCommit: Outcome, repeated: Outcome, commit: Outcome, story: Story
 
     beforeAll(async () => {

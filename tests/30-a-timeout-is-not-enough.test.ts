@@ -10,7 +10,7 @@ import { contend, type Outcome, type Story } from '../helpers/contend.ts'
 import { show } from '../helpers/show.ts'
 
 describe('Deferred transactions, five-second timeout, write-ahead log', () => {
-  describe('when both have read, and the first has written and committed', () => {
+  describe('when both have read, and the first has written and committed', { tags: ['q1', 'q8', 'q10', 'q14'] }, () => {
     let write: Outcome, repeated: Outcome, replayed: Outcome, total: Outcome, story: Story
 
     beforeAll(async () => {
@@ -62,7 +62,7 @@ describe('Deferred transactions, five-second timeout, write-ahead log', () => {
     })
   })
 
-  describe('when both have read, and the first is still writing', () => {
+  describe('when both have read, and the first is still writing', { tags: ['q1', 'q8'] }, () => {
     let write: Outcome, commit: Outcome, story: Story
 
     beforeAll(async () => {
@@ -92,7 +92,7 @@ describe('Deferred transactions, five-second timeout, write-ahead log', () => {
     })
   })
 
-  describe('when the timeout is thirty seconds', () => {
+  describe('when the timeout is thirty seconds', { tags: ['q2'] }, () => {
     let write: Outcome, story: Story
 
     beforeAll(async () => {
@@ -119,7 +119,7 @@ describe('Deferred transactions, five-second timeout, write-ahead log', () => {
     })
   })
 
-  describe('when the first statement of the waiter is a write', () => {
+  describe('when the first statement of the waiter is a write', { tags: ['q4', 'q7'] }, () => {
     let write: Outcome, commit: Outcome, total: Outcome, story: Story
 
     beforeAll(async () => {
@@ -151,7 +151,7 @@ describe('Deferred transactions, five-second timeout, write-ahead log', () => {
     })
   })
 
-  describe('when the holder writes for longer than the timeout of the waiter', () => {
+  describe('when the holder writes for longer than the timeout of the waiter', { tags: ['q4'] }, () => {
     let write: Outcome, repeated: Outcome, story: Story
 
     beforeAll(async () => {
@@ -180,7 +180,7 @@ describe('Deferred transactions, five-second timeout, write-ahead log', () => {
 })
 
 describe('Deferred transactions, five-second timeout, rollback journal', () => {
-  describe('when both have read, and both go on to write', () => {
+  describe('when both have read, and both go on to write', { tags: ['q1', 'q8'] }, () => {
     let write: Outcome, commit: Outcome, replayed: Outcome, total: Outcome, story: Story
 
     beforeAll(async () => {
@@ -227,7 +227,7 @@ describe('Deferred transactions, five-second timeout, rollback journal', () => {
     })
   })
 
-  describe('when the refused one does not roll back', () => {
+  describe('when the refused one does not roll back', { tags: ['q10'] }, () => {
     let write: Outcome, commit: Outcome, repeated: Outcome, story: Story
 
     beforeAll(async () => {
@@ -259,7 +259,7 @@ describe('Deferred transactions, five-second timeout, rollback journal', () => {
     })
   })
 
-  describe('when the timeout is thirty seconds', () => {
+  describe('when the timeout is thirty seconds', { tags: ['q2'] }, () => {
     let write: Outcome, story: Story
 
     beforeAll(async () => {
@@ -285,7 +285,7 @@ describe('Deferred transactions, five-second timeout, rollback journal', () => {
     })
   })
 
-  describe('when the first statement of the waiter is a write', () => {
+  describe('when the first statement of the waiter is a write', { tags: ['q4', 'q7'] }, () => {
     let write: Outcome, commit: Outcome, total: Outcome, story: Story
 
     beforeAll(async () => {
@@ -317,7 +317,7 @@ describe('Deferred transactions, five-second timeout, rollback journal', () => {
     })
   })
 
-  describe('when the holder writes for longer than the timeout of the waiter', () => {
+  describe('when the holder writes for longer than the timeout of the waiter', { tags: ['q4'] }, () => {
     let write: Outcome, repeated: Outcome, story: Story
 
     beforeAll(async () => {

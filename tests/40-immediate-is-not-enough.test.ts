@@ -10,7 +10,7 @@ import { contend, type Outcome, type Story } from '../helpers/contend.ts'
 import { show } from '../helpers/show.ts'
 
 describe('Immediate transactions, no timeout, write-ahead log', () => {
-  describe('when the first is inside and the other wants to enter', () => {
+  describe('when the first is inside and the other wants to enter', { tags: ['q6', 'q10'] }, () => {
     let begin: Outcome, commit: Outcome, again: Outcome, read: Outcome, otherCommit: Outcome, story: Story
 
     beforeAll(async () => {
@@ -57,7 +57,7 @@ describe('Immediate transactions, no timeout, write-ahead log', () => {
     })
   })
 
-  describe('when someone has read and keeps its transaction open', () => {
+  describe('when someone has read and keeps its transaction open', { tags: ['q6'] }, () => {
     let begin: Outcome, commit: Outcome, story: Story
 
     beforeAll(async () => {
@@ -79,7 +79,7 @@ describe('Immediate transactions, no timeout, write-ahead log', () => {
     })
   })
 
-  describe('when someone says BEGIN, without IMMEDIATE, and writes', () => {
+  describe('when someone says BEGIN, without IMMEDIATE, and writes', { tags: ['q6'] }, () => {
     let write: Outcome, story: Story
 
     beforeAll(async () => {
@@ -104,7 +104,7 @@ describe('Immediate transactions, no timeout, write-ahead log', () => {
 })
 
 describe('Immediate transactions, no timeout, rollback journal', () => {
-  describe('when the first is inside and the other wants to enter', () => {
+  describe('when the first is inside and the other wants to enter', { tags: ['q6', 'q10'] }, () => {
     let begin: Outcome, commit: Outcome, again: Outcome, read: Outcome, otherCommit: Outcome, story: Story
 
     beforeAll(async () => {
@@ -148,7 +148,7 @@ describe('Immediate transactions, no timeout, rollback journal', () => {
     })
   })
 
-  describe('when someone has read and keeps its transaction open', () => {
+  describe('when someone has read and keeps its transaction open', { tags: ['q6'] }, () => {
     let begin: Outcome, commit: Outcome, repeated: Outcome, story: Story
 
     beforeAll(async () => {

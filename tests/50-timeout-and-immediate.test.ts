@@ -10,7 +10,7 @@ import { type Contender, contend, type Outcome, type Statement, type Story } fro
 import { show } from '../helpers/show.ts'
 
 describe('Immediate transactions, five-second timeout, write-ahead log', () => {
-  describe('when the holder is inside and the waiter wants to enter', () => {
+  describe('when the holder is inside and the waiter wants to enter', { tags: ['q4', 'q5'] }, () => {
     let begin: Outcome, read: Outcome, commit: Outcome, total: Outcome, story: Story
 
     beforeAll(async () => {
@@ -44,7 +44,7 @@ describe('Immediate transactions, five-second timeout, write-ahead log', () => {
     })
   })
 
-  describe('when three wait at the same time', () => {
+  describe('when three wait at the same time', { tags: ['q5'] }, () => {
     let outcomes: Outcome[], total: Outcome, story: Story
 
     beforeAll(async () => {
@@ -70,7 +70,7 @@ describe('Immediate transactions, five-second timeout, write-ahead log', () => {
     })
   })
 
-  describe('when the holder stays inside for longer than the timeout of the waiter', () => {
+  describe('when the holder stays inside for longer than the timeout of the waiter', { tags: ['q6'] }, () => {
     let begin: Outcome, again: Outcome, story: Story
 
     beforeAll(async () => {
@@ -101,41 +101,45 @@ describe('Immediate transactions, five-second timeout, write-ahead log', () => {
     })
   })
 
-  describe.skipIf(process.platform !== 'linux')('when the one who waits is asleep as the holder leaves (needs /proc)', () => {
-    let overtaking: Outcome, begin: Outcome, story: Story
+  describe.skipIf(process.platform !== 'linux')(
+    'when the one who waits is asleep as the holder leaves (needs /proc)',
+    { tags: ['q34'] },
+    () => {
+      let overtaking: Outcome, begin: Outcome, story: Story
 
-    beforeAll(async () => {
-      const timeout = 5_000
-      const cast = { holder: { timeout }, sleeper: { timeout }, newcomer: { timeout } }
-      story = await contend('wal', cast, async ({ holder, sleeper, newcomer }) => {
-        await holder`BEGIN IMMEDIATE`
-        const turn = sleeper`BEGIN IMMEDIATE`
-        await turn.blocks()
-        await sleeper.signal('SIGSTOP')
-        await holder`COMMIT`
-        overtaking = await newcomer`BEGIN IMMEDIATE`
-        await sleeper.signal('SIGCONT')
-        await turn.blocks()
-        await newcomer`COMMIT`
-        begin = await turn
+      beforeAll(async () => {
+        const timeout = 5_000
+        const cast = { holder: { timeout }, sleeper: { timeout }, newcomer: { timeout } }
+        story = await contend('wal', cast, async ({ holder, sleeper, newcomer }) => {
+          await holder`BEGIN IMMEDIATE`
+          const turn = sleeper`BEGIN IMMEDIATE`
+          await turn.blocks()
+          await sleeper.signal('SIGSTOP')
+          await holder`COMMIT`
+          overtaking = await newcomer`BEGIN IMMEDIATE`
+          await sleeper.signal('SIGCONT')
+          await turn.blocks()
+          await newcomer`COMMIT`
+          begin = await turn
+        })
       })
-    })
-    beforeEach((context) => show(context, story))
+      beforeEach((context) => show(context, story))
 
-    test.fails('myth: those who wait are served in the order in which they came', () => {
-      expect(overtaking.code).toBe('SQLITE_BUSY')
-    })
-    test('a newcomer who asks at the right moment gets SQLITE_OK: to wait is to sleep and try again, not to queue', () => {
-      expect(overtaking.code).toBe('SQLITE_OK')
-    })
-    test('the sleeper is served at one of its next tries', () => {
-      expect(begin.code).toBe('SQLITE_OK')
-    })
-  })
+      test.fails('myth: those who wait are served in the order in which they came', () => {
+        expect(overtaking.code).toBe('SQLITE_BUSY')
+      })
+      test('a newcomer who asks at the right moment gets SQLITE_OK: to wait is to sleep and try again, not to queue', () => {
+        expect(overtaking.code).toBe('SQLITE_OK')
+      })
+      test('the sleeper is served at one of its next tries', () => {
+        expect(begin.code).toBe('SQLITE_OK')
+      })
+    },
+  )
 })
 
 describe('Immediate transactions, five-second timeout, rollback journal', () => {
-  describe('when the holder is inside and the waiter wants to enter', () => {
+  describe('when the holder is inside and the waiter wants to enter', { tags: ['q4', 'q5'] }, () => {
     let begin: Outcome, read: Outcome, commit: Outcome, total: Outcome, story: Story
 
     beforeAll(async () => {
@@ -169,7 +173,7 @@ describe('Immediate transactions, five-second timeout, rollback journal', () => 
     })
   })
 
-  describe('when someone is reading while the writer commits', () => {
+  describe('when someone is reading while the writer commits', { tags: ['q15', 'q16'] }, () => {
     let commit: Outcome, story: Story
 
     beforeAll(async () => {
@@ -191,7 +195,7 @@ describe('Immediate transactions, five-second timeout, rollback journal', () => 
     })
   })
 
-  describe('when the holder stays inside for longer than the timeout of the waiter', () => {
+  describe('when the holder stays inside for longer than the timeout of the waiter', { tags: ['q6'] }, () => {
     let begin: Outcome, again: Outcome, story: Story
 
     beforeAll(async () => {
@@ -219,37 +223,41 @@ describe('Immediate transactions, five-second timeout, rollback journal', () => 
     })
   })
 
-  describe.skipIf(process.platform !== 'linux')('when the one who waits is asleep as the holder leaves (needs /proc)', () => {
-    let overtaking: Outcome, begin: Outcome, story: Story
+  describe.skipIf(process.platform !== 'linux')(
+    'when the one who waits is asleep as the holder leaves (needs /proc)',
+    { tags: ['q34'] },
+    () => {
+      let overtaking: Outcome, begin: Outcome, story: Story
 
-    beforeAll(async () => {
-      const timeout = 5_000
-      const cast = { holder: { timeout }, sleeper: { timeout }, newcomer: { timeout } }
-      story = await contend('delete', cast, async ({ holder, sleeper, newcomer }) => {
-        await holder`BEGIN IMMEDIATE`
-        const turn = sleeper`BEGIN IMMEDIATE`
-        await turn.blocks()
-        await sleeper.signal('SIGSTOP')
-        await holder`COMMIT`
-        overtaking = await newcomer`BEGIN IMMEDIATE`
-        await sleeper.signal('SIGCONT')
-        await turn.blocks()
-        await newcomer`COMMIT`
-        begin = await turn
+      beforeAll(async () => {
+        const timeout = 5_000
+        const cast = { holder: { timeout }, sleeper: { timeout }, newcomer: { timeout } }
+        story = await contend('delete', cast, async ({ holder, sleeper, newcomer }) => {
+          await holder`BEGIN IMMEDIATE`
+          const turn = sleeper`BEGIN IMMEDIATE`
+          await turn.blocks()
+          await sleeper.signal('SIGSTOP')
+          await holder`COMMIT`
+          overtaking = await newcomer`BEGIN IMMEDIATE`
+          await sleeper.signal('SIGCONT')
+          await turn.blocks()
+          await newcomer`COMMIT`
+          begin = await turn
+        })
       })
-    })
-    beforeEach((context) => show(context, story))
+      beforeEach((context) => show(context, story))
 
-    test.fails('myth: those who wait are served in the order in which they came', () => {
-      expect(overtaking.code).toBe('SQLITE_BUSY')
-    })
-    test('a newcomer who asks at the right moment gets SQLITE_OK: to wait is to sleep and try again, not to queue', () => {
-      expect(overtaking.code).toBe('SQLITE_OK')
-    })
-    test('the sleeper is served at one of its next tries', () => {
-      expect(begin.code).toBe('SQLITE_OK')
-    })
-  })
+      test.fails('myth: those who wait are served in the order in which they came', () => {
+        expect(overtaking.code).toBe('SQLITE_BUSY')
+      })
+      test('a newcomer who asks at the right moment gets SQLITE_OK: to wait is to sleep and try again, not to queue', () => {
+        expect(overtaking.code).toBe('SQLITE_OK')
+      })
+      test('the sleeper is served at one of its next tries', () => {
+        expect(begin.code).toBe('SQLITE_OK')
+      })
+    },
+  )
 })
 
 /** A program: count one up. It says when it has read, waits or is refused, and writes when it may. */
@@ -278,7 +286,7 @@ async function twice(timeout: number, begin: (who: Contender) => Statement): Pro
   return [story, ...(outcomes as [Outcome, Outcome])]
 }
 
-describe('One program in two processes, write-ahead log', () => {
+describe('One program in two processes, write-ahead log', { tags: ['q8'] }, () => {
   describe('when it says BEGIN and has no timeout', () => {
     let first: Outcome, other: Outcome, story: Story
 

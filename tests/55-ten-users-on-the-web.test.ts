@@ -40,7 +40,7 @@ const waitedFor = (answer: Answer, answers: Answer[]) =>
   answers.filter((other) => other !== answer && other.inside && other.inside[0] > answer.began && other.inside[1] < answer.ended)
     .length
 
-describe('Ten users on ten processes, write-ahead log', () => {
+describe('Ten users on ten processes, write-ahead log', { tags: ['q11'] }, () => {
   let website: Website, before: Run
 
   beforeAll(async () => {
@@ -117,7 +117,7 @@ describe('Ten users on ten processes, write-ahead log', () => {
     })
   })
 
-  describe('when the timeout is set and transactions are IMMEDIATE', () => {
+  describe('when the timeout is set and transactions are IMMEDIATE', { tags: ['q5', 'q11'] }, () => {
     let run: Run
 
     beforeAll(async () => {
@@ -195,7 +195,7 @@ describe('Ten users on ten processes, write-ahead log', () => {
     })
   })
 
-  describe('when the pages differ only in the shape of their transaction', () => {
+  describe('when the pages differ only in the shape of their transaction', { tags: ['q12'] }, () => {
     const timeout = 5_000
     const calm = { users: 10, requests: 20, timeout }
     const unlucky = { users: 10, requests: 10, rendezvous: 10, timeout }
@@ -265,7 +265,7 @@ describe('Ten users on ten processes, write-ahead log', () => {
   })
 })
 
-describe('Ten users on ten processes, rollback journal', () => {
+describe('Ten users on ten processes, rollback journal', { tags: ['q11'] }, () => {
   let website: Website, before: Run
 
   beforeAll(async () => {
@@ -336,7 +336,7 @@ describe('Ten users on ten processes, rollback journal', () => {
     })
   })
 
-  describe('when the timeout is set and transactions are IMMEDIATE', () => {
+  describe('when the timeout is set and transactions are IMMEDIATE', { tags: ['q5', 'q11'] }, () => {
     let run: Run
 
     beforeAll(async () => {
@@ -414,7 +414,7 @@ describe('Ten users on ten processes, rollback journal', () => {
     })
   })
 
-  describe('when the pages differ only in the shape of their transaction', () => {
+  describe('when the pages differ only in the shape of their transaction', { tags: ['q12'] }, () => {
     const timeout = 5_000
     const calm = { users: 10, requests: 20, timeout }
     const unlucky = { users: 10, requests: 10, rendezvous: 10, timeout }

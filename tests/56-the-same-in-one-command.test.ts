@@ -28,7 +28,7 @@ const answers = (confirmed: number, refused: number): Answer[] =>
     ...(i >= confirmed && { refusal: { code: 'SQLITE_BUSY', message: 'database is locked', statement: 'BEGIN IMMEDIATE' } }),
   }))
 
-describe('npm run reproduce', () => {
+describe('npm run reproduce', { tags: ['q11'] }, () => {
   describe('when the runs are judged', () => {
     const judged = (before: number, fixed: number, last: number) => {
       const runs = [before, 9, 9, fixed, last].map((refused) => answers(10, refused))
