@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
@@ -65,6 +65,9 @@ export function processesOf(group: number): number[] {
   })
 }
 
+/** Whether the operating system tells who holds which lock: Linux does, where `/proc/locks` may be read. */
+export const tellsLocks = existsSync('/proc/locks')
+
 /** The bytes SQLite locks in the database file, from os_unix.c, and the state of the connection that they stand for, weakest first. */
 const databaseLocks = [
   { state: 'SHARED', first: 0x40000002, last: 0x400001ff, type: 'READ' },
@@ -83,7 +86,7 @@ const sharedMemoryLocks = ['WRITE', 'CKPT', 'RECOVER', 'READ(0)', 'READ(1)', 'RE
  * its file's name before it: `other.db: SHARED`. `undefined` where the system cannot be asked. It opens none of the files.
  */
 export function locksOf(pid: number, folder: string): string[] | undefined {
-  if (process.platform !== 'linux') return undefined
+  if (!tellsLocks) return undefined
   const held = readFileSync('/proc/locks', 'latin1')
     .split('\n')
     .map((line) => line.trim().split(/\s+/))

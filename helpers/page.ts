@@ -105,21 +105,27 @@ ${row('all', chapters.flatMap(claimsOf))}
 
 ## Questions people ask, and where each is settled
 
-| question | settled by the stories |
+| question | settled by the stories of chapter |
 | :-- | :-- |
-${tags.map(({ name, description }) => `| ${literal(description)} | ${settledIn(chapters, name).join(' · ')} |`).join('\n')}
+${tags.map(({ name, description }) => `| ${literal(description)} | ${settledIn(chapters, name).join('<br>')} |`).join('\n')}
 
 ${specification.join('\n\n')}
 `
 }
 
-/** Links to the stories, or the chapters, that carry a question's tag: the chapter's number and what the describe says. */
+/** The stories that carry a question's tag, each with its chapter's number; one told for both journals has two links. */
 function settledIn(chapters: TestModule[], question: string): string[] {
   const tagged = (entity: TestSuite | TestModule) => entity.type === 'suite' && entity.options.tags?.includes(question)
   return chapters.flatMap((chapter) => {
-    const [number] = fileOf(chapter).split('-')
     const suites = [...chapter.children.allSuites()].filter((suite) => tagged(suite) && !tagged(suite.parent))
-    return suites.map((suite) => `${number} [${literal(suite.name)}](${fileOf(chapter)}#L${suite.location?.line})`)
+    const stories = Map.groupBy(suites, ({ name }) => name)
+    return [...stories].map(([name, told]) => {
+      const link = (text: string, { location }: TestSuite) => `[${literal(text)}](${fileOf(chapter)}#L${location?.line})`
+      const journal = ({ parent }: TestSuite) => (parent.type === 'suite' ? parent.name.split(', ').at(-1) : undefined)
+      const links = told.map((suite) => link(journal(suite) ?? name, suite))
+      const [number] = fileOf(chapter).split('-')
+      return told.length === 1 ? `${number} ${link(name, told[0])}` : `${number} ${literal(name)}: ${links.join(', ')}`
+    })
   })
 }
 

@@ -16,7 +16,7 @@ import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import { describe, expect, test, vi } from 'vitest'
 import { Child } from '../helpers/child.ts'
-import { type Contender, contend, type Setting } from '../helpers/contend.ts'
+import { type Contender, contend, type Outcome, type Setting } from '../helpers/contend.ts'
 import { runs } from '../helpers/kernel.ts'
 
 type Started = Pick<ChildProcess, 'pid' | 'spawnargs'>
@@ -181,6 +181,19 @@ describe.concurrent('A story in which something goes wrong', { timeout: 30_000 }
       })
       await expect(story).rejects.toThrow('first cannot run `SELECT n FROM conter`: SQLITE_ERROR: no such table: conter')
     })
+    test('the referee takes an error for an answer where the story is about that error', async () => {
+      let misspelt: Outcome | undefined
+      await tell({ first }, async ({ first }) => {
+        misspelt = await first`SELECT n FROM conter`.mayAnswer('SQLITE_ERROR')
+      })
+      expect(misspelt).toMatchObject({ code: 'SQLITE_ERROR', message: 'no such table: conter', rows: [], inTransaction: false })
+    })
+    test('the referee does not take an error for an answer where the story is about another', async () => {
+      const story = tell({ first }, async ({ first }) => {
+        await first`SELECT n FROM conter`.mayAnswer('SQLITE_READONLY')
+      })
+      await expect(story).rejects.toThrow('first cannot run `SELECT n FROM conter`: SQLITE_ERROR: no such table: conter')
+    })
     test('the referee does not take two statements for one', async () => {
       const story = tell({ first }, async ({ first }) => {
         await first`BEGIN; COMMIT`
@@ -320,6 +333,15 @@ describe.concurrent('A program run by hand', { timeout: 30_000 }, () => {
   test('a contender does not guess what an unknown option means', async () => {
     const run = await byHand('', 'contender.ts', ':memory:', '--patience', '5000')
     expect(run).toMatchObject({ exitCode: 2, stderr: expect.stringMatching(/^contender\.ts: Unknown option '--patience'\..*$/) })
+  })
+  test('a contender knows two drivers', async () => {
+    const run = await byHand('', 'contender.ts', ':memory:', '--driver', 'sqlite3')
+    const stderr = "contender.ts: --driver takes better-sqlite3 or node:sqlite, not 'sqlite3'"
+    expect(run).toMatchObject({ exitCode: 2, stderr })
+  })
+  test('the specification knows two drivers', async () => {
+    const run = await execa(process.execPath, [vitest, 'run'], { env: { DRIVER: 'sqlite3' }, reject: false })
+    expect(run).toMatchObject({ exitCode: 1, stderr: "DRIVER is better-sqlite3 or node:sqlite, not 'sqlite3'." })
   })
   test('a contender says that the folder of its database does not exist', async () => {
     const run = await byHand('', 'contender.ts', 'no-such-folder/counter.db')
