@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import Database from 'better-sqlite3'
 import driver from 'better-sqlite3/package.json' with { type: 'json' }
@@ -76,6 +76,7 @@ export default class Page implements Reporter {
     const written = [
       write('README.md', page(chapters, seen)),
       write('claims.json', `${JSON.stringify({ ...seen, claims }, undefined, 2)}\n`),
+      ...hang(chapters.flatMap(picturesOf)),
     ].filter(Boolean)
     if (written.length > 0) this.#vitest.logger.log(`${written.join(', ')}: written, ${claims.length} claims`)
   }
@@ -129,11 +130,15 @@ function settledIn(chapters: TestModule[], question: string): string[] {
   })
 }
 
-/** The timelines of a describe, its sentences, and then the describes inside it, each under its heading. */
+/** The pictures and timelines of a describe, its sentences, and then the describes inside it, each under its heading. */
 function told({ children }: TestModule | TestSuite, level: string): string[] {
   const tests = [...children.tests()]
   const timelines = new Set(tests.flatMap((test) => test.meta().timeline ?? []))
-  const blocks = [...timelines].map((timeline) => `\`\`\`text\n${timeline}\n\`\`\``)
+  const pictures = new Set(tests.flatMap((test) => test.meta().picture?.file ?? []))
+  const blocks = [
+    ...[...pictures].map((file) => `![the story as a picture: one lane a contender](pictures/${file})`),
+    ...[...timelines].map((timeline) => `\`\`\`text\n${timeline}\n\`\`\``),
+  ]
   const suites = [...children.suites()].flatMap((suite) => [`${level} ${literal(suite.name)}`, ...told(suite, `${level}#`)])
   return [...blocks, tests.map(sentence).join('\n'), ...suites].filter(Boolean)
 }
@@ -176,6 +181,7 @@ function claimOf(test: TestCase): Claim {
   }
 }
 
+const picturesOf = ({ children }: TestModule) => [...children.allTests()].flatMap((test) => test.meta().picture ?? [])
 const claimsOf = ({ children }: TestModule) => [...children.allTests()].map(claimOf)
 const fileOf = ({ moduleId }: TestModule) => basename(moduleId)
 const linkTo = ({ module, location }: TestCase) => `${fileOf(module)}#L${location?.line}`
@@ -198,6 +204,16 @@ function broken(rule: string, entity: TestCase | TestModule): Error {
   const error = new Error(rule)
   error.stack = `${error}\n    at ${moduleId}:${line}:${column}`
   return error
+}
+
+/** Writes the pictures, and takes away those that no story has any more. Returns the paths of what changed. */
+function hang(pictures: { file: string; svg: string }[]): (string | undefined)[] {
+  const wall = new URL('pictures/', folder)
+  mkdirSync(wall, { recursive: true })
+  const stale = readdirSync(wall).filter((name) => !pictures.some(({ file }) => file === name))
+  for (const name of stale) rmSync(new URL(name, wall))
+  const svgs = new Map(pictures.map(({ file, svg }) => [file, svg]))
+  return [...svgs].map(([file, svg]) => write(`pictures/${file}`, svg))
 }
 
 /** Replaces a file of the folder in one step, unless it reads so already. Returns the path of what is written. */

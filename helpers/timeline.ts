@@ -26,21 +26,24 @@ export type Story = {
   moments: Moment[]
 }
 
-const journals: Record<JournalMode, string> = { wal: 'write-ahead log', delete: 'rollback journal' }
+export const journals: Record<JournalMode, string> = { wal: 'write-ahead log', delete: 'rollback journal' }
+
+/** How a contender opens its connection, in a few words each. */
+export function settingsOf({ timeout, driver, process, worker, readonly, uri }: Setting): string[] {
+  const told = [
+    `timeout ${timeout} ms`,
+    readonly && 'read-only',
+    uri,
+    driver,
+    process && `in the process ${process}`,
+    worker && 'in a worker thread',
+  ]
+  return told.flatMap((words) => words || [])
+}
 
 /** The journal and the contenders with their settings: what stands above a story. */
 export function headOf({ mode, cast }: Story): string {
-  const settings = Object.entries(cast).map(([name, { timeout, driver, process, worker, readonly, uri }]) => {
-    const told = [
-      `timeout ${timeout} ms`,
-      readonly && 'read-only',
-      uri,
-      driver,
-      process && `in the process ${process}`,
-      worker && 'in a worker thread',
-    ]
-    return `${name}: ${told.filter(Boolean).join(', ')}`
-  })
+  const settings = Object.entries(cast).map(([name, setting]) => `${name}: ${settingsOf(setting).join(', ')}`)
   return [journals[mode], ...settings].join(' · ')
 }
 
@@ -69,7 +72,7 @@ export function answerOf({ contender, waits, outcome, kind }: Moment, { cast }: 
  * its first statement to its end, and they are left out.
  */
 export function tellingLocks({ locks = [] }: Moment): string[] {
-  const always = locks.includes('DMS') ? ['DMS', 'SHARED'] : []
+  const always = locks.filter((lock) => lock.endsWith('DMS')).flatMap((lock) => [lock, lock.replace('DMS', 'SHARED')])
   return locks.filter((lock) => !always.includes(lock))
 }
 

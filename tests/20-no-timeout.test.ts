@@ -31,7 +31,7 @@ describe('Deferred transactions, no timeout, write-ahead log', () => {
         total = await other`SELECT n FROM counter`
       })
     })
-    beforeEach((context) => show(context, story))
+    beforeEach((context) => show(context, story, 'no-timeout.svg'))
 
     test.fails('myth: in WAL mode the other can write as well', () => {
       expect(write.code).toBe('SQLITE_OK')

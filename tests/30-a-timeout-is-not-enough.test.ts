@@ -31,7 +31,7 @@ describe('Deferred transactions, five-second timeout, write-ahead log', () => {
         total = await other`SELECT n FROM counter`
       })
     })
-    beforeEach((context) => show(context, story))
+    beforeEach((context) => show(context, story, 'a-timeout-is-not-enough.svg'))
 
     test.fails('myth: the timeout lets the other wait its turn', () => {
       expect(write.code).toBe('SQLITE_OK')

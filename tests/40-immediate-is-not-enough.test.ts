@@ -26,7 +26,7 @@ describe('Immediate transactions, no timeout, write-ahead log', () => {
         otherCommit = await other`COMMIT`
       })
     })
-    beforeEach((context) => show(context, story))
+    beforeEach((context) => show(context, story, 'immediate-is-not-enough.svg'))
 
     test.fails('myth: BEGIN IMMEDIATE alone ends "database is locked"', () => {
       expect(begin.code).toBe('SQLITE_OK')

@@ -28,7 +28,7 @@ describe('Immediate transactions, five-second timeout, write-ahead log', () => {
         total = await waiter`SELECT n FROM counter`
       })
     })
-    beforeEach((context) => show(context, story))
+    beforeEach((context) => show(context, story, 'timeout-and-immediate.svg'))
 
     test('the waiter waits its turn, and is admitted when the holder has committed', () => {
       expect(begin.code).toBe('SQLITE_OK')
