@@ -27,7 +27,7 @@ export default defineConfig({
     include: ['tests/*.test.ts'],
     tags,
     sequence: { sequencer: Chapters },
-    fileParallelism: false,
+    maxWorkers: 2,
     isolate: false,
     // Only for what hangs: a child that never answers is named long before.
     testTimeout: 60_000,

@@ -1,8 +1,8 @@
 import { dirname } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
+import { setImmediate as immediate, setTimeout as pause } from 'node:timers/promises'
 import { Child, type Message } from './child.ts'
 import { freshDatabase, type JournalMode } from './fresh-database.ts'
-import { isStopped, locksAsleep, locksOf, sleepsInBusyHandler, type Thread } from './kernel.ts'
+import { isStopped, locksAsleep, locksOf, napOf, sleepsInBusyHandler, type Thread } from './kernel.ts'
 import type { Moment, Story } from './timeline.ts'
 
 export type { Story } from './timeline.ts'
@@ -131,6 +131,21 @@ export class Statement implements PromiseLike<Outcome> {
       await pause(1)
     }
     throw new Error(`${this.contender} does not wait in \`${this.sql}\`: ${this.#over}`)
+  }
+
+  /**
+   * The sleeps between its tries, in milliseconds, as SQLite asked the operating system for them: each that is seen anew, until one of
+   * `last` is. Those that are short can be missed. Rejected if the statement is answered before. Linux.
+   */
+  async naps({ last }: { last: number }): Promise<number[]> {
+    const naps: number[] = []
+    while (!this.#over) {
+      const nap = napOf(this.#seat.thread())
+      if (nap !== undefined && nap !== naps.at(-1)) naps.push(nap)
+      if (nap === last) return naps
+      await immediate()
+    }
+    throw new Error(`${this.contender} does not sleep for ${last} ms in \`${this.sql}\`: ${this.#over}`)
   }
 
   /**

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
@@ -25,6 +25,28 @@ export async function sleepsInBusyHandler({ pid, tid }: Thread): Promise<boolean
 function isSleep(syscall: string): boolean {
   const [call, , , , remain] = syscall.split(' ')
   return remain === '0x0' && sleeps[process.arch]?.includes(call) === true
+}
+
+/**
+ * For how long the busy handler that the thread sleeps in has asked to sleep, in milliseconds; `undefined` where it does not sleep
+ * there, or the system cannot be asked. The third argument of `clock_nanosleep` points to it: seconds and nanoseconds, of 8 bytes each.
+ */
+export function napOf({ pid, tid }: Thread): number | undefined {
+  try {
+    const syscall = readFileSync(`/proc/${pid}/task/${tid}/syscall`, 'latin1')
+    if (!isSleep(syscall)) return undefined
+    const memory = openSync(`/proc/${pid}/mem`, 'r')
+    try {
+      const asked = new BigInt64Array(2)
+      readSync(memory, asked, { position: Number(syscall.split(' ')[3]) })
+      const still = readFileSync(`/proc/${pid}/task/${tid}/syscall`, 'latin1') === syscall
+      return still ? Number(asked[0]) * 1e3 + Number(asked[1]) / 1e6 : undefined
+    } finally {
+      closeSync(memory)
+    }
+  } catch {
+    return undefined
+  }
 }
 
 const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } }
