@@ -1,119 +1,302 @@
 /**
- * With a rollback journal there is one file, and COMMIT writes to it: readers and the writer share it until then, and not a moment
- * longer. The writer begins beside the readers (RESERVED), waits at COMMIT until the last of them has left and lets no new one in
- * (PENDING), then has the file for itself (EXCLUSIVE). A COMMIT that is refused has lost nothing, but the door it has closed stays closed.
+ * In a rollback journal a writer writes beside the readers, but commits only without them: COMMIT has to wait until the last has left,
+ * and lets no new one in meanwhile. A COMMIT that is refused is not lost. It can be repeated, and until then the door stays shut.
+ * BEGIN EXCLUSIVE does the same waiting at the beginning, and a transaction too large for its cache does it in the middle. So it is
+ * from BEGIN EXCLUSIVE on that no COMMIT is refused, not from BEGIN IMMEDIATE on, as https://sqlite.org/rescode.html#busy has it.
  *
- * https://sqlite.org/lockingv3.html#locking · https://sqlite.org/lang_transaction.html · https://sqlite.org/atomiccommit.html
+ * https://sqlite.org/lockingv3.html · https://sqlite.org/lang_transaction.html · https://sqlite.org/atomiccommit.html
  */
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { contend, type Outcome, type Story } from '../helpers/contend.ts'
 import { show } from '../helpers/show.ts'
 
-describe('A writer and readers, no timeout, rollback journal', () => {
-  describe('when COMMIT is refused because someone reads', { tags: ['q16'] }, () => {
-    let commit: Outcome, newcomer: Outcome, inside: Outcome, closed: Outcome, again: Outcome, after: Outcome, story: Story
+describe('A reader in a transaction and a writer, rollback journal', () => {
+  describe('when COMMIT is refused, and the writer stays', { tags: ['q16', 'q18'] }, () => {
+    let before: Outcome, commit: Outcome, during: Outcome, still: Outcome, own: Outcome, more: Outcome
+    let empty: Outcome, repeated: Outcome, after: Outcome, story: Story
 
     beforeAll(async () => {
       const cast = { reader: { timeout: 0 }, writer: { timeout: 0 }, newcomer: { timeout: 0 } }
-      story = await contend('delete', cast, async (contenders) => {
-        const { reader, writer } = contenders
+      story = await contend('delete', cast, async ({ reader, writer, newcomer }) => {
         await reader`BEGIN`
         await reader`SELECT n FROM counter`
-        await writer`BEGIN IMMEDIATE`
-        await writer`UPDATE counter SET n = n + 1`
-        commit = await writer`COMMIT`
-        newcomer = await contenders.newcomer`SELECT n FROM counter`
-        inside = await reader`SELECT n FROM counter`
-        await reader`COMMIT`
-        closed = await contenders.newcomer`SELECT n FROM counter`
-        again = await writer`COMMIT`
-        after = await contenders.newcomer`SELECT n FROM counter`
-      })
-    })
-    beforeEach((context) => show(context, story, 'a-refused-commit.svg'))
-
-    test.fails('myth: whoever has got in with BEGIN IMMEDIATE can commit', () => {
-      expect(commit.code).toBe('SQLITE_OK')
-    })
-    test('COMMIT is turned away with SQLITE_BUSY', () => {
-      expect(commit.code).toBe('SQLITE_BUSY')
-    })
-    test('the transaction is still open', () => {
-      expect(commit.inTransaction).toBe(true)
-    })
-    test.fails('myth: a newcomer may read until the writer has committed', () => {
-      expect(newcomer.code).toBe('SQLITE_OK')
-    })
-    test('a newcomer who only wants to read is turned away with SQLITE_BUSY', () => {
-      expect(newcomer.code).toBe('SQLITE_BUSY')
-    })
-    test('the reader who is inside reads on, and sees the old state', () => {
-      expect(inside).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 0 }] })
-    })
-    test('the newcomer is turned away with SQLITE_BUSY even when nobody reads any more: the writer has to try again first', () => {
-      expect(closed.code).toBe('SQLITE_BUSY')
-    })
-    test('the same COMMIT, said again, is SQLITE_OK', () => {
-      expect(again).toMatchObject({ code: 'SQLITE_OK', inTransaction: false })
-    })
-    test('nothing was lost: the newcomer reads 1', () => {
-      expect(after.rows).toEqual([{ n: 1 }])
-    })
-  })
-
-  describe('when the writer gives up after its COMMIT is refused', { tags: ['q16'] }, () => {
-    let rollback: Outcome, newcomer: Outcome, story: Story
-
-    beforeAll(async () => {
-      const cast = { reader: { timeout: 0 }, writer: { timeout: 0 }, newcomer: { timeout: 0 } }
-      story = await contend('delete', cast, async (contenders) => {
-        const { reader, writer } = contenders
-        await reader`BEGIN`
-        await reader`SELECT n FROM counter`
-        await writer`BEGIN IMMEDIATE`
-        await writer`UPDATE counter SET n = n + 1`
-        await writer`COMMIT`
-        rollback = await writer`ROLLBACK`
-        newcomer = await contenders.newcomer`SELECT n FROM counter`
-      })
-    })
-    beforeEach((context) => show(context, story))
-
-    test('ROLLBACK is never refused, although someone reads', () => {
-      expect(rollback).toMatchObject({ code: 'SQLITE_OK', inTransaction: false })
-    })
-    test('the newcomer is let in, and reads the old state', () => {
-      expect(newcomer).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 0 }] })
-    })
-  })
-
-  describe('when a reader comes while the writer has written and not committed', { tags: ['q18'] }, () => {
-    let read: Outcome, commit: Outcome, story: Story
-
-    beforeAll(async () => {
-      story = await contend('delete', { writer: { timeout: 0 }, reader: { timeout: 0 } }, async ({ writer, reader }) => {
         await writer`BEGIN`
         await writer`UPDATE counter SET n = n + 1`
-        read = await reader`SELECT n FROM counter`
+        before = await newcomer`SELECT n FROM counter`
         commit = await writer`COMMIT`
+        during = await newcomer`SELECT n FROM counter`
+        still = await reader`SELECT n FROM counter`
+        own = await writer`SELECT n FROM counter`
+        more = await writer`UPDATE counter SET n = n + 1`
+        await reader`COMMIT`
+        empty = await newcomer`SELECT n FROM counter`
+        repeated = await writer`COMMIT`
+        after = await newcomer`SELECT n FROM counter`
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('the reader is let in, and reads the old state', () => {
-      expect(read).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 0 }] })
+    test('the writer is turned away at COMMIT with SQLITE_BUSY, and its transaction is open', () => {
+      expect(commit).toMatchObject({ code: 'SQLITE_BUSY', inTransaction: true })
     })
-    test('the writer commits, for a SELECT without a transaction is over when it has answered', () => {
+    test.fails('myth: a COMMIT that is refused rolls the transaction back', () => {
+      expect(own.rows).toEqual([{ n: 0 }])
+    })
+    test('the writer, with SQLITE_OK, still sees what it has written: nothing is lost', () => {
+      expect(own).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 1 }] })
+    })
+    test('a newcomer is let in before the COMMIT', () => {
+      expect(before.code).toBe('SQLITE_OK')
+    })
+    test.fails('myth: a COMMIT that is refused leaves things as they were before', () => {
+      expect(during.code).toBe('SQLITE_OK')
+    })
+    test('a newcomer is turned away with SQLITE_BUSY after the refused COMMIT', () => {
+      expect(during.code).toBe('SQLITE_BUSY')
+    })
+    test('the reader, who is inside, goes on reading what it saw first', () => {
+      expect(still).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 0 }] })
+    })
+    test('the writer may go on writing after the refused COMMIT', () => {
+      expect(more.code).toBe('SQLITE_OK')
+    })
+    test('a newcomer is turned away with SQLITE_BUSY even when the last reader has left: the door is shut until the writer ends', () => {
+      expect(empty.code).toBe('SQLITE_BUSY')
+    })
+    test('the writer repeats its COMMIT, and succeeds', () => {
+      expect(repeated).toMatchObject({ code: 'SQLITE_OK', inTransaction: false })
+    })
+    test('the newcomer sees what was written before the refused COMMIT and after it: n is 2', () => {
+      expect(after.rows).toEqual([{ n: 2 }])
+    })
+  })
+
+  describe('when COMMIT is refused, and the writer rolls back', { tags: ['q16'] }, () => {
+    let shut: Outcome, rollback: Outcome, open: Outcome, still: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { reader: { timeout: 0 }, writer: { timeout: 0 }, newcomer: { timeout: 0 } }
+      story = await contend('delete', cast, async ({ reader, writer, newcomer }) => {
+        await reader`BEGIN`
+        await reader`SELECT n FROM counter`
+        await writer`BEGIN`
+        await writer`UPDATE counter SET n = n + 1`
+        await writer`COMMIT`
+        await newcomer`BEGIN`
+        shut = await newcomer`SELECT n FROM counter`
+        rollback = await writer`ROLLBACK`
+        open = await newcomer`SELECT n FROM counter`
+        still = await reader`SELECT n FROM counter`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the writer is not refused when it gives up: ROLLBACK waits for nobody', () => {
+      expect(rollback).toMatchObject({ code: 'SQLITE_OK', inTransaction: false })
+    })
+    test('a newcomer, turned away at its first SELECT with SQLITE_BUSY, keeps its transaction', () => {
+      expect(shut).toMatchObject({ code: 'SQLITE_BUSY', inTransaction: true })
+    })
+    test('the newcomer repeats its SELECT after the ROLLBACK, and is let in beside the reader', () => {
+      expect(open).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 0 }] })
+    })
+    test('the reader goes on reading, undisturbed by the ROLLBACK', () => {
+      expect(still).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 0 }] })
+    })
+  })
+
+  describe('when the reader stays for longer than the timeout of the writer', { tags: ['q16'] }, () => {
+    let commit: Outcome, repeated: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('delete', { reader: { timeout: 0 }, writer: { timeout: 100 } }, async ({ reader, writer }) => {
+        await reader`BEGIN`
+        await reader`SELECT n FROM counter`
+        await writer`BEGIN`
+        await writer`UPDATE counter SET n = n + 1`
+        commit = await writer`COMMIT`
+        repeated = await writer`COMMIT`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the writer is turned away at COMMIT with SQLITE_BUSY, after its whole timeout of 100 ms', () => {
+      expect(commit.code).toBe('SQLITE_BUSY')
+      expect(commit.waited).toBeGreaterThanOrEqual(100)
+    })
+    test('the writer, repeating its COMMIT, waits for another 100 ms, and its transaction stays open', () => {
+      expect(repeated).toMatchObject({ code: 'SQLITE_BUSY', inTransaction: true })
+      expect(repeated.waited).toBeGreaterThanOrEqual(100)
+    })
+  })
+
+  describe('when COMMIT waits', { tags: ['q16', 'q18'] }, () => {
+    let refused: Outcome, still: Outcome, commit: Outcome, entry: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { reader: { timeout: 0 }, writer: { timeout: 5_000 }, hurried: { timeout: 0 }, patient: { timeout: 5_000 } }
+      story = await contend('delete', cast, async ({ reader, writer, hurried, patient }) => {
+        await reader`BEGIN`
+        await reader`SELECT n FROM counter`
+        await writer`BEGIN`
+        await writer`UPDATE counter SET n = n + 1`
+        const turn = writer`COMMIT`
+        await turn.blocks()
+        refused = await hurried`SELECT n FROM counter`
+        const door = patient`SELECT n FROM counter`
+        await door.blocks()
+        still = await reader`SELECT n FROM counter`
+        await reader`COMMIT`
+        commit = await turn
+        entry = await door
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test.fails('myth: readers who come and go can keep a COMMIT waiting for ever', () => {
+      expect(refused.code).toBe('SQLITE_OK')
+    })
+    test('a hurried newcomer is turned away with SQLITE_BUSY: only those who are inside are waited for', () => {
+      expect(refused.code).toBe('SQLITE_BUSY')
+    })
+    test('the reader, for whom the writer waits, goes on reading the old state', () => {
+      expect(still).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 0 }] })
+    })
+    test('the writer commits when the reader has left', () => {
+      expect(commit.code).toBe('SQLITE_OK')
+    })
+    test('a patient newcomer waits, and reads what the writer has committed', () => {
+      expect(entry).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 1 }] })
+    })
+  })
+
+  describe('when the writer writes outside a transaction', { tags: ['q16', 'q18'] }, () => {
+    let update: Outcome, total: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('delete', { reader: { timeout: 0 }, writer: { timeout: 0 } }, async ({ reader, writer }) => {
+        await reader`BEGIN`
+        await reader`SELECT n FROM counter`
+        update = await writer`UPDATE counter SET n = n + 1`
+        await reader`COMMIT`
+        total = await reader`SELECT n FROM counter`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test.fails('myth: a SELECT never locks an UPDATE out', () => {
+      expect(update.code).toBe('SQLITE_OK')
+    })
+    test('the single UPDATE is turned away with SQLITE_BUSY, for it cannot commit', () => {
+      expect(update.code).toBe('SQLITE_BUSY')
+    })
+    test('the single UPDATE is undone when it is refused: there is no COMMIT to repeat, and n is 0', () => {
+      expect([update.inTransaction, total.rows]).toEqual([false, [{ n: 0 }]])
+    })
+  })
+
+  describe('when the reader has only said BEGIN, or has read outside its transaction', { tags: ['q18'] }, () => {
+    let commit: Outcome, read: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('delete', { reader: { timeout: 0 }, writer: { timeout: 0 } }, async ({ reader, writer }) => {
+        await reader`SELECT n FROM counter`
+        await reader`BEGIN`
+        await writer`BEGIN`
+        await writer`UPDATE counter SET n = n + 1`
+        commit = await writer`COMMIT`
+        read = await reader`SELECT n FROM counter`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the writer commits: neither a SELECT that has ended nor BEGIN stands in its way', () => {
+      expect(commit.code).toBe('SQLITE_OK')
+    })
+    test.fails('myth: a transaction sees the database as it was at BEGIN', () => {
+      expect(read.rows).toEqual([{ n: 0 }])
+    })
+    test('the reader, with SQLITE_OK, sees the database as it is at its first SELECT', () => {
+      expect(read).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 1 }] })
+    })
+  })
+})
+
+describe('Two who have read and want to write, rollback journal', { tags: ['q14'] }, () => {
+  describe('when the first gives up', () => {
+    let waiting: Outcome, repeated: Outcome, cured: Outcome, commit: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('delete', { first: { timeout: 0 }, other: { timeout: 5_000 } }, async ({ first, other }) => {
+        await first`BEGIN`
+        await other`BEGIN`
+        await first`SELECT n FROM counter`
+        await other`SELECT n FROM counter`
+        await first`UPDATE counter SET n = n + 1`
+        waiting = await other`UPDATE counter SET n = n + 1`
+        await first`COMMIT`
+        repeated = await other`UPDATE counter SET n = n + 1`
+        await first`ROLLBACK`
+        cured = await other`UPDATE counter SET n = n + 1`
+        commit = await other`COMMIT`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the other is turned away with SQLITE_BUSY, before the refused COMMIT of the first and after it', () => {
+      expect([waiting.code, repeated.code]).toEqual(['SQLITE_BUSY', 'SQLITE_BUSY'])
+    })
+    test('the other is turned away at once both times, with most of its five seconds to spare', () => {
+      expect(Math.max(waiting.waited, repeated.waited)).toBeLessThan(1_000)
+    })
+    test.fails('myth: a transaction that has read and was then refused can never write again', () => {
+      expect(cured.code).toBe('SQLITE_BUSY')
+    })
+    test('the other repeats its statement with SQLITE_OK: while it reads nobody commits, so what it has read is still true', () => {
+      expect(cured.code).toBe('SQLITE_OK')
+    })
+    test('the other commits without a replay', () => {
       expect(commit.code).toBe('SQLITE_OK')
     })
   })
 
-  describe('when the writer has said BEGIN EXCLUSIVE', { tags: ['q17'] }, () => {
-    let read: Outcome, commit: Outcome, after: Outcome, story: Story
+  describe('when the other ends its read with COMMIT', () => {
+    let commit: Outcome, stale: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('delete', { first: { timeout: 5_000 }, other: { timeout: 0 } }, async ({ first, other }) => {
+        await first`BEGIN`
+        await other`BEGIN`
+        await first`SELECT n FROM counter`
+        await other`SELECT n FROM counter`
+        await first`UPDATE counter SET n = n + 1`
+        await other`UPDATE counter SET n = n + 1`
+        const turn = first`COMMIT`
+        await turn.blocks()
+        await other`COMMIT`
+        commit = await turn
+        stale = await other`SELECT n FROM counter`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the first, waiting in COMMIT, commits', () => {
+      expect(commit.code).toBe('SQLITE_OK')
+    })
+    test('the other, whose COMMIT committed nothing, finds that what it had read has changed', () => {
+      expect(stale.rows).toEqual([{ n: 1 }])
+    })
+  })
+})
+
+describe('A writer that says BEGIN EXCLUSIVE, rollback journal', { tags: ['q17', 'q18'] }, () => {
+  describe('when the writer is inside', () => {
+    let read: Outcome, begin: Outcome, commit: Outcome, after: Outcome, story: Story
 
     beforeAll(async () => {
       story = await contend('delete', { writer: { timeout: 0 }, reader: { timeout: 0 } }, async ({ writer, reader }) => {
         await writer`BEGIN EXCLUSIVE`
+        begin = await reader`BEGIN`
         read = await reader`SELECT n FROM counter`
         await writer`UPDATE counter SET n = n + 1`
         commit = await writer`COMMIT`
@@ -122,200 +305,252 @@ describe('A writer and readers, no timeout, rollback journal', () => {
     })
     beforeEach((context) => show(context, story))
 
-    test('a reader is turned away with SQLITE_BUSY, before anything is written', () => {
+    test('the reader may say BEGIN', () => {
+      expect(begin.code).toBe('SQLITE_OK')
+    })
+    test.fails('myth: BEGIN EXCLUSIVE keeps other writers out, not readers', () => {
+      expect(read.code).toBe('SQLITE_OK')
+    })
+    test('the reader is turned away with SQLITE_BUSY, though nothing has been written yet', () => {
       expect(read.code).toBe('SQLITE_BUSY')
     })
-    test('the writer commits: nobody can have come in', () => {
+    test('the writer commits without a timeout: nobody can be reading', () => {
       expect(commit.code).toBe('SQLITE_OK')
     })
-    test('the reader is let in after that', () => {
-      expect(after.rows).toEqual([{ n: 1 }])
+    test('the reader, repeating its SELECT in the same transaction, sees the change', () => {
+      expect(after).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 1 }], inTransaction: true })
     })
   })
 
-  describe('when someone reads, and the writer says BEGIN EXCLUSIVE', { tags: ['q17'] }, () => {
-    let exclusive: Outcome, immediate: Outcome, newcomer: Outcome, story: Story
+  describe('when readers have a timeout', () => {
+    let refused: Outcome, read: Outcome, story: Story
 
     beforeAll(async () => {
-      const cast = { reader: { timeout: 0 }, writer: { timeout: 0 }, newcomer: { timeout: 0 } }
-      story = await contend('delete', cast, async (contenders) => {
-        const { reader, writer } = contenders
-        await reader`BEGIN`
-        await reader`SELECT n FROM counter`
-        exclusive = await writer`BEGIN EXCLUSIVE`
-        newcomer = await contenders.newcomer`SELECT n FROM counter`
-        immediate = await writer`BEGIN IMMEDIATE`
+      const cast = { writer: { timeout: 0 }, hurried: { timeout: 100 }, patient: { timeout: 5_000 } }
+      story = await contend('delete', cast, async ({ writer, hurried, patient }) => {
+        await writer`BEGIN EXCLUSIVE`
+        refused = await hurried`SELECT n FROM counter`
+        const door = patient`SELECT n FROM counter`
+        await door.blocks()
+        await writer`UPDATE counter SET n = n + 1`
+        await writer`COMMIT`
+        read = await door
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('BEGIN EXCLUSIVE is turned away with SQLITE_BUSY by one who only reads', () => {
-      expect(exclusive).toMatchObject({ code: 'SQLITE_BUSY', inTransaction: false })
+    test('a hurried reader is turned away with SQLITE_BUSY, after its whole timeout of 100 ms', () => {
+      expect(refused.code).toBe('SQLITE_BUSY')
+      expect(refused.waited).toBeGreaterThanOrEqual(100)
     })
-    test('a newcomer is let in: unlike a refused COMMIT, a refused BEGIN EXCLUSIVE leaves nothing behind', () => {
-      expect(newcomer.code).toBe('SQLITE_OK')
-    })
-    test('BEGIN IMMEDIATE is let in beside the reader', () => {
-      expect(immediate.code).toBe('SQLITE_OK')
+    test('a patient reader waits, and reads what the writer has committed', () => {
+      expect(read).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 1 }] })
     })
   })
 
-  describe('when the writer writes more than its cache holds', { tags: ['q18'] }, () => {
-    let read: Outcome, story: Story
+  describe('when a reader is inside before', () => {
+    let immediate: Outcome, exclusive: Outcome, open: Outcome, shut: Outcome, begin: Outcome, commit: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { reader: { timeout: 0 }, hurried: { timeout: 100 }, writer: { timeout: 5_000 }, newcomer: { timeout: 0 } }
+      story = await contend('delete', cast, async ({ reader, hurried, writer, newcomer }) => {
+        await reader`BEGIN`
+        await reader`SELECT n FROM counter`
+        immediate = await hurried`BEGIN IMMEDIATE`
+        await hurried`ROLLBACK`
+        exclusive = await hurried`BEGIN EXCLUSIVE`
+        open = await newcomer`SELECT n FROM counter`
+        const door = writer`BEGIN EXCLUSIVE`
+        await door.blocks()
+        shut = await newcomer`SELECT n FROM counter`
+        await reader`COMMIT`
+        begin = await door
+        await writer`UPDATE counter SET n = n + 1`
+        commit = await writer`COMMIT`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('a hurried writer is admitted by BEGIN IMMEDIATE', () => {
+      expect(immediate.code).toBe('SQLITE_OK')
+    })
+    test('the hurried writer is turned away by BEGIN EXCLUSIVE with SQLITE_BUSY, after its whole timeout of 100 ms', () => {
+      expect(exclusive).toMatchObject({ code: 'SQLITE_BUSY', inTransaction: false })
+      expect(exclusive.waited).toBeGreaterThanOrEqual(100)
+    })
+    test('a newcomer is let in after the refused BEGIN EXCLUSIVE, other than after a refused COMMIT', () => {
+      expect(open.code).toBe('SQLITE_OK')
+    })
+    test('a newcomer is turned away with SQLITE_BUSY while BEGIN EXCLUSIVE waits', () => {
+      expect(shut.code).toBe('SQLITE_BUSY')
+    })
+    test('the writer is admitted when the reader has left', () => {
+      expect(begin.code).toBe('SQLITE_OK')
+    })
+    test('the writer, having waited at the door, commits at once', () => {
+      expect(commit.code).toBe('SQLITE_OK')
+      expect(commit.waited).toBeLessThan(1_000)
+    })
+  })
+
+  describe('when others only ask whether the connection works', () => {
+    let fresh: Outcome, used: Outcome, read: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { writer: { timeout: 0 }, unused: { timeout: 0 }, reader: { timeout: 0 } }
+      story = await contend('delete', cast, async ({ writer, unused, reader }) => {
+        await reader`SELECT n FROM counter`
+        await writer`BEGIN EXCLUSIVE`
+        fresh = await unused`SELECT 1`
+        used = await reader`SELECT 1`
+        read = await reader`SELECT n FROM counter`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test.fails('myth: SELECT 1 touches no table, so that it cannot be locked out', () => {
+      expect(fresh.code).toBe('SQLITE_OK')
+    })
+    test('an unused connection is turned away with SQLITE_BUSY at SELECT 1: it has yet to read the schema', () => {
+      expect(fresh.code).toBe('SQLITE_BUSY')
+    })
+    test('the reader, which knows the schema, gets SQLITE_OK from SELECT 1, and SQLITE_BUSY when it reads', () => {
+      expect([used.code, read.code]).toEqual(['SQLITE_OK', 'SQLITE_BUSY'])
+    })
+  })
+})
+
+describe('A transaction larger than its cache, rollback journal', { tags: ['q18'] }, () => {
+  describe('when nobody is reading as the cache of ten pages overflows', () => {
+    let before: Outcome, after: Outcome, commit: Outcome, story: Story
 
     beforeAll(async () => {
       story = await contend('delete', { writer: { timeout: 0 }, reader: { timeout: 0 } }, async ({ writer, reader }) => {
+        await writer`CREATE TABLE album (photo BLOB)`
         await writer`PRAGMA cache_size = 10`
         await writer`BEGIN`
-        await writer`CREATE TABLE ballast AS WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 100) SELECT randomblob(3000) FROM i`
-        read = await reader`SELECT n FROM counter`
-        await writer`COMMIT`
+        await writer`INSERT INTO album VALUES (randomblob(4000))`
+        before = await reader`SELECT count(*) AS photos FROM album`
+        await writer`INSERT INTO album VALUES (randomblob(400000))`
+        after = await reader`SELECT count(*) AS photos FROM album`
+        commit = await writer`COMMIT`
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('a reader is turned away with SQLITE_BUSY long before COMMIT', () => {
-      expect(read.code).toBe('SQLITE_BUSY')
+    test('the reader reads beside the writer as long as the cache is large enough', () => {
+      expect(before).toMatchObject({ code: 'SQLITE_OK', rows: [{ photos: 0 }] })
+    })
+    test.fails('myth: until its COMMIT, a writer does not hinder those who read', () => {
+      expect(after.code).toBe('SQLITE_OK')
+    })
+    test('the reader is turned away with SQLITE_BUSY in the middle of the transaction', () => {
+      expect(after.code).toBe('SQLITE_BUSY')
+    })
+    test('the writer commits without a timeout', () => {
+      expect(commit.code).toBe('SQLITE_OK')
     })
   })
 
-  describe('when someone reads, and the writer writes more than its cache holds', { tags: ['q18'] }, () => {
-    let write: Outcome, newcomer: Outcome, commit: Outcome, story: Story
+  describe('when somebody is reading as the cache of ten pages overflows', () => {
+    let insert: Outcome, still: Outcome, refused: Outcome, commit: Outcome, story: Story
 
     beforeAll(async () => {
-      const cast = { reader: { timeout: 0 }, writer: { timeout: 0 }, newcomer: { timeout: 0 } }
-      story = await contend('delete', cast, async (contenders) => {
-        const { reader, writer } = contenders
+      const cast = { reader: { timeout: 0 }, writer: { timeout: 100 }, newcomer: { timeout: 0 } }
+      story = await contend('delete', cast, async ({ reader, writer, newcomer }) => {
+        await writer`CREATE TABLE album (photo BLOB)`
         await writer`PRAGMA cache_size = 10`
         await reader`BEGIN`
         await reader`SELECT n FROM counter`
         await writer`BEGIN`
-        write =
-          await writer`CREATE TABLE ballast AS WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 100) SELECT randomblob(3000) FROM i`
-        newcomer = await contenders.newcomer`SELECT n FROM counter`
+        insert = await writer`INSERT INTO album VALUES (randomblob(400000))`
+        still = await reader`SELECT n FROM counter`
+        refused = await newcomer`SELECT n FROM counter`
         await reader`COMMIT`
         commit = await writer`COMMIT`
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('the writer is not refused: it keeps in memory what it cannot write to the file yet', () => {
-      expect(write.code).toBe('SQLITE_OK')
+    test('the writer waits in INSERT for its whole timeout of 100 ms', () => {
+      expect(insert.waited).toBeGreaterThanOrEqual(100)
     })
-    test('a newcomer who only wants to read is turned away with SQLITE_BUSY: to have tried has closed the door', () => {
-      expect(newcomer.code).toBe('SQLITE_BUSY')
+    test.fails('myth: who has waited for its whole timeout is turned away', () => {
+      expect(insert.code).toBe('SQLITE_BUSY')
+    })
+    test('the writer gets SQLITE_OK after all: its cache grows instead', () => {
+      expect(insert.code).toBe('SQLITE_OK')
+    })
+    test('the reader goes on reading', () => {
+      expect(still.code).toBe('SQLITE_OK')
+    })
+    test('a newcomer is turned away with SQLITE_BUSY, although nobody has said COMMIT', () => {
+      expect(refused.code).toBe('SQLITE_BUSY')
     })
     test('the writer commits when the reader has left', () => {
       expect(commit.code).toBe('SQLITE_OK')
     })
   })
-})
 
-describe('A writer and readers, five-second timeout, rollback journal', () => {
-  describe('when COMMIT waits for a reader', { tags: ['q16'] }, () => {
-    let newcomer: Outcome, still: Outcome, commit: Outcome, story: Story
-
-    beforeAll(async () => {
-      const cast = { reader: { timeout: 5_000 }, writer: { timeout: 5_000 }, newcomer: { timeout: 5_000 } }
-      story = await contend('delete', cast, async (contenders) => {
-        const { reader, writer } = contenders
-        await reader`BEGIN`
-        await reader`SELECT n FROM counter`
-        await writer`BEGIN IMMEDIATE`
-        await writer`UPDATE counter SET n = n + 1`
-        const turn = writer`COMMIT`
-        await turn.blocks()
-        const question = contenders.newcomer`SELECT n FROM counter`
-        await question.blocks()
-        still = await reader`SELECT n FROM counter`
-        await reader`COMMIT`
-        commit = await turn
-        newcomer = await question
-      })
-    })
-    beforeEach((context) => show(context, story, 'commit-waits.svg'))
-
-    test('the writer waits in COMMIT for the reader, and commits', () => {
-      expect(commit.code).toBe('SQLITE_OK')
-    })
-    test('a newcomer who only wants to read waits for the writer that waits, and reads the new state', () => {
-      expect(newcomer).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 1 }] })
-    })
-    test('the reader, for whom everybody waits, reads the old state meanwhile', () => {
-      expect(still.rows).toEqual([{ n: 0 }])
-    })
-  })
-
-  describe('when the reader stays for longer than the timeout of the writer', { tags: ['q15', 'q16'] }, () => {
-    let commit: Outcome, story: Story
-
-    beforeAll(async () => {
-      story = await contend('delete', { reader: { timeout: 0 }, writer: { timeout: 100 } }, async ({ reader, writer }) => {
-        await reader`BEGIN`
-        await reader`SELECT n FROM counter`
-        await writer`BEGIN IMMEDIATE`
-        await writer`UPDATE counter SET n = n + 1`
-        commit = await writer`COMMIT`
-      })
-    })
-    beforeEach((context) => show(context, story))
-
-    test('COMMIT is turned away with SQLITE_BUSY after its whole timeout of 100 ms', () => {
-      expect(commit.code).toBe('SQLITE_BUSY')
-      expect(commit.waited).toBeGreaterThanOrEqual(100)
-    })
-    test('the transaction is still open: COMMIT may be said again', () => {
-      expect(commit.inTransaction).toBe(true)
-    })
-  })
-
-  describe('when a reader meets one who has said BEGIN EXCLUSIVE', { tags: ['q17', 'q18'] }, () => {
+  describe('when the cache may not be spilled', () => {
     let read: Outcome, story: Story
 
     beforeAll(async () => {
-      story = await contend('delete', { writer: { timeout: 5_000 }, reader: { timeout: 5_000 } }, async ({ writer, reader }) => {
-        await writer`BEGIN EXCLUSIVE`
-        const question = reader`SELECT n FROM counter`
-        await question.blocks()
-        await writer`UPDATE counter SET n = n + 1`
-        await writer`COMMIT`
-        read = await question
+      story = await contend('delete', { writer: { timeout: 0 }, reader: { timeout: 0 } }, async ({ writer, reader }) => {
+        await writer`CREATE TABLE album (photo BLOB)`
+        await writer`PRAGMA cache_size = 10`
+        await writer`PRAGMA cache_spill = off`
+        await writer`BEGIN`
+        await writer`INSERT INTO album VALUES (randomblob(400000))`
+        read = await reader`SELECT count(*) AS photos FROM album`
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('the reader waits, and reads what the writer has written', () => {
-      expect(read).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 1 }] })
+    test('the reader reads beside the writer, after PRAGMA cache_spill = off', () => {
+      expect(read).toMatchObject({ code: 'SQLITE_OK', rows: [{ photos: 0 }] })
     })
   })
 
-  describe('when two have read, and the one that writes waits in COMMIT for the other', { tags: ['q14'] }, () => {
-    let upgrade: Outcome, commit: Outcome, story: Story
+  describe('when node:sqlite writes three megabytes with its default cache', () => {
+    let cache: Outcome, read: Outcome, story: Story
 
     beforeAll(async () => {
-      story = await contend('delete', { first: { timeout: 5_000 }, other: { timeout: 5_000 } }, async ({ first, other }) => {
-        await other`BEGIN`
-        await other`SELECT n FROM counter`
-        await first`BEGIN`
-        await first`SELECT n FROM counter`
-        await first`UPDATE counter SET n = n + 1`
-        const turn = first`COMMIT`
-        await turn.blocks()
-        upgrade = await other`UPDATE counter SET n = n + 1`
-        await other`ROLLBACK`
-        commit = await turn
+      const cast = { writer: { timeout: 0, driver: 'node:sqlite' }, reader: { timeout: 0 } } as const
+      story = await contend('delete', cast, async ({ writer, reader }) => {
+        await writer`CREATE TABLE album (photo BLOB)`
+        cache = await writer`PRAGMA cache_size`
+        await writer`BEGIN`
+        await writer`INSERT INTO album VALUES (randomblob(3000000))`
+        read = await reader`SELECT count(*) AS photos FROM album`
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('the other is turned away with SQLITE_BUSY, and never with SQLITE_BUSY_SNAPSHOT: what it has read cannot be out of date', () => {
-      expect(upgrade.code).toBe('SQLITE_BUSY')
+    test('the reader is turned away with SQLITE_BUSY: the cache is 2,000 KiB', () => {
+      expect(read.code).toBe('SQLITE_BUSY')
+      expect(cache.rows).toEqual([{ cache_size: -2_000 }])
     })
-    test('the other is turned away at once: it is the one that is waited for', () => {
-      expect(upgrade.waited).toBeLessThan(1_000)
+  })
+
+  describe('when better-sqlite3 writes three megabytes with its default cache', () => {
+    let cache: Outcome, read: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { writer: { timeout: 0, driver: 'better-sqlite3' }, reader: { timeout: 0 } } as const
+      story = await contend('delete', cast, async ({ writer, reader }) => {
+        await writer`CREATE TABLE album (photo BLOB)`
+        cache = await writer`PRAGMA cache_size`
+        await writer`BEGIN`
+        await writer`INSERT INTO album VALUES (randomblob(3000000))`
+        read = await reader`SELECT count(*) AS photos FROM album`
+      })
     })
-    test('the first commits as soon as the other has rolled back', () => {
-      expect(commit.code).toBe('SQLITE_OK')
+    beforeEach((context) => show(context, story))
+
+    test('the reader gets SQLITE_OK: the cache is 16,000 KiB', () => {
+      expect(read.code).toBe('SQLITE_OK')
+      expect(cache.rows).toEqual([{ cache_size: -16_000 }])
     })
   })
 })

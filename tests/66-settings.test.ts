@@ -1,477 +1,834 @@
 /**
- * What is set, where, and for whom. The journal mode WAL is written into the file, and everybody finds it there; the busy timeout belongs
- * to the connection, and is gone with it. To switch to WAL is itself a contest: it waits for readers, and is turned away at once by a
- * writer, whatever the timeout. It is done once for a file, not at every start.
+ * What is set once and for all, and what every connection has to set for itself. The file keeps one setting that matters here: that
+ * it is in WAL mode. The timeout, the other journal modes, `synchronous` and `locking_mode` belong to the connection. The switch to
+ * WAL is itself a contest, and the timeout covers only part of it: refused beside a writer at once, and with an error. The
+ * documentation says that the pragma then returns the original mode, and that no journal mode can be changed in a transaction;
+ * both are true only in part.
  *
- * https://sqlite.org/pragma.html#pragma_journal_mode · https://sqlite.org/wal.html#persistence_of_wal_mode ·
- * https://sqlite.org/pragma.html#pragma_locking_mode · https://sqlite.org/uri.html#uriimmutable
+ * https://sqlite.org/pragma.html#pragma_busy_timeout · https://sqlite.org/pragma.html#pragma_journal_mode ·
+ * https://sqlite.org/wal.html · https://sqlite.org/pragma.html#pragma_locking_mode · https://sqlite.org/uri.html
  */
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { contend, type Outcome, type Story } from '../helpers/contend.ts'
-import { tellsLocks } from '../helpers/kernel.ts'
 import { show } from '../helpers/show.ts'
 
-describe('What belongs to the file, and what to the connection', { tags: ['q24'] }, () => {
-  describe('when the first sets, and the other asks, write-ahead log', () => {
-    let theirs: Outcome, sync: Outcome, mode: Outcome, refused: Outcome, story: Story
+describe('What belongs to the file, what to the connection, write-ahead log', () => {
+  describe('when one sets its busy_timeout and the other does not', { tags: ['q24'] }, () => {
+    let unset: Outcome, refused: Outcome, update: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { holder: { timeout: 0 }, first: { timeout: 0 }, other: { timeout: 0 } }
+      story = await contend('wal', cast, async ({ holder, first, other }) => {
+        await holder`BEGIN IMMEDIATE`
+        await first`PRAGMA busy_timeout = 5000`
+        unset = await other`PRAGMA busy_timeout`
+        refused = await other`UPDATE counter SET n = n + 1`
+        const turn = first`UPDATE counter SET n = n + 1`
+        await turn.blocks()
+        await holder`COMMIT`
+        update = await turn
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test.fails('myth: busy_timeout is a setting of the database, and holds for every connection', () => {
+      expect(unset.rows).toEqual([{ timeout: 5000 }])
+    })
+    test('the other connection still has a timeout of 0', () => {
+      expect(unset.rows).toEqual([{ timeout: 0 }])
+    })
+    test('the other is turned away by the holder with SQLITE_BUSY at once', () => {
+      expect(refused.code).toBe('SQLITE_BUSY')
+      expect(refused.waited).toBeLessThan(1_000)
+    })
+    test('the first waits for the holder, and writes', () => {
+      expect(update.code).toBe('SQLITE_OK')
+    })
+  })
+
+  describe('when the settings of one are not those of the other', { tags: ['q24'] }, () => {
+    let synchronous: Outcome, checkpoint: Outcome, locking: Outcome, story: Story
 
     beforeAll(async () => {
       story = await contend('wal', { first: { timeout: 0 }, other: { timeout: 0 } }, async ({ first, other }) => {
-        await first`PRAGMA busy_timeout = 5000`
-        theirs = await other`PRAGMA busy_timeout`
+        await other`PRAGMA synchronous = EXTRA`
+        await other`PRAGMA wal_autocheckpoint = 500`
         await first`PRAGMA synchronous = OFF`
-        sync = await other`PRAGMA synchronous`
-        mode = await other`PRAGMA journal_mode`
-        await first`BEGIN IMMEDIATE`
-        refused = await other`BEGIN IMMEDIATE`
+        await first`PRAGMA wal_autocheckpoint = 7`
+        await first`PRAGMA locking_mode = EXCLUSIVE`
+        synchronous = await other`PRAGMA synchronous`
+        checkpoint = await other`PRAGMA wal_autocheckpoint`
+        locking = await other`PRAGMA locking_mode`
       })
     })
     beforeEach((context) => show(context, story))
 
-    test.fails('myth: busy_timeout is a property of the database', () => {
-      expect(theirs.rows).toEqual([{ timeout: 5_000 }])
-    })
-    test('the other still has its timeout of 0', () => {
-      expect(theirs.rows).toEqual([{ timeout: 0 }])
-    })
-    test('the other is turned away with SQLITE_BUSY at once, whatever the first has set', () => {
-      expect(refused.code).toBe('SQLITE_BUSY')
-      expect(refused.waited).toBeLessThan(1_000)
-    })
-    test('the synchronous of the first is not that of the other either', () => {
-      expect(sync.rows).not.toEqual([{ synchronous: 0 }])
-    })
-    test('the other finds the journal mode wal, which it has never set', () => {
-      expect(mode.rows).toEqual([{ journal_mode: 'wal' }])
+    test('the other keeps its own synchronous, wal_autocheckpoint and locking_mode, whatever the first has set', () => {
+      expect(synchronous.rows).toEqual([{ synchronous: 3 }])
+      expect(checkpoint.rows).toEqual([{ wal_autocheckpoint: 500 }])
+      expect(locking.rows).toEqual([{ locking_mode: 'normal' }])
     })
   })
 
-  describe('when the first switches to WAL under another that is open', () => {
-    let asked: Outcome, write: Outcome, after: Outcome, late: Outcome, story: Story
+  describe('when the file is in WAL mode, and the newcomer asks for WAL while another writes', { tags: ['q25', 'q26'] }, () => {
+    let mode: Outcome, repeated: Outcome, story: Story
 
     beforeAll(async () => {
-      const cast = { first: { timeout: 0 }, other: { timeout: 0 }, late: { timeout: 0 } }
-      story = await contend('delete', cast, async (contenders) => {
-        const { first, other } = contenders
-        await other`SELECT n FROM counter`
-        await first`PRAGMA journal_mode = wal`
-        asked = await other`PRAGMA journal_mode`
-        write = await other`UPDATE counter SET n = 1`
-        after = await other`PRAGMA journal_mode`
-        late = await contenders.late`PRAGMA journal_mode`
+      story = await contend('wal', { writer: { timeout: 0 }, newcomer: { timeout: 0 } }, async ({ writer, newcomer }) => {
+        await writer`BEGIN EXCLUSIVE`
+        await writer`UPDATE counter SET n = n + 1`
+        mode = await newcomer`PRAGMA journal_mode`
+        repeated = await newcomer`PRAGMA journal_mode = WAL`
+        await writer`COMMIT`
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('the other, asked for its journal mode, still answers delete: it has not looked', () => {
-      expect(asked.rows).toEqual([{ journal_mode: 'delete' }])
+    test.fails('myth: every connection has to switch to WAL for itself', () => {
+      expect(mode.rows).toEqual([{ journal_mode: 'delete' }])
     })
-    test('the other writes, and is in WAL mode with that', () => {
-      expect(write.code).toBe('SQLITE_OK')
-      expect(after.rows).toEqual([{ journal_mode: 'wal' }])
+    test('the newcomer finds the mode in the file: wal', () => {
+      expect(mode.rows).toEqual([{ journal_mode: 'wal' }])
     })
-    test('one who comes later finds the journal mode wal', () => {
-      expect(late.rows).toEqual([{ journal_mode: 'wal' }])
+    test('the newcomer that sets WAL again needs no lock, and no timeout: it gets SQLITE_OK beside the writer', () => {
+      expect(repeated).toMatchObject({ code: 'SQLITE_OK', rows: [{ journal_mode: 'wal' }] })
     })
   })
+})
 
-  describe('when the first sets another kind of rollback journal', () => {
-    let own: Outcome, theirs: Outcome, story: Story
+describe('What belongs to the file, what to the connection, rollback journal', () => {
+  describe('when one sets its busy_timeout and the other does not', { tags: ['q24'] }, () => {
+    let refused: Outcome, update: Outcome, story: Story
 
     beforeAll(async () => {
       story = await contend('delete', { first: { timeout: 0 }, other: { timeout: 0 } }, async ({ first, other }) => {
-        await first`PRAGMA journal_mode = truncate`
-        own = await first`PRAGMA journal_mode`
-        theirs = await other`PRAGMA journal_mode`
-      })
-    })
-    beforeEach((context) => show(context, story))
-
-    test.fails('myth: every journal mode is stored in the file', () => {
-      expect(theirs.rows).toEqual([{ journal_mode: 'truncate' }])
-    })
-    test('the first has truncate and the other delete: of the journal modes, only wal is stored', () => {
-      expect(own.rows).toEqual([{ journal_mode: 'truncate' }])
-      expect(theirs.rows).toEqual([{ journal_mode: 'delete' }])
-    })
-  })
-})
-
-describe('Switching to WAL, five-second timeout', { tags: ['q26'] }, () => {
-  describe('when someone reads', () => {
-    let newcomer: Outcome, mode: Outcome, story: Story
-
-    beforeAll(async () => {
-      const cast = { reader: { timeout: 0 }, actor: { timeout: 5_000 }, newcomer: { timeout: 0 } }
-      story = await contend('delete', cast, async (contenders) => {
-        const { reader, actor } = contenders
-        await reader`BEGIN`
-        await reader`SELECT n FROM counter`
-        const turn = actor`PRAGMA journal_mode = wal`
+        await first`PRAGMA busy_timeout = 5000`
+        await first`BEGIN IMMEDIATE`
+        refused = await other`UPDATE counter SET n = n + 1`
+        await first`COMMIT`
+        await other`BEGIN IMMEDIATE`
+        const turn = first`UPDATE counter SET n = n + 1`
         await turn.blocks()
-        newcomer = await contenders.newcomer`SELECT n FROM counter`
-        await reader`COMMIT`
-        mode = await turn
+        await other`COMMIT`
+        update = await turn
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('the actor waits for the reader, and switches', () => {
-      expect(mode).toMatchObject({ code: 'SQLITE_OK', rows: [{ journal_mode: 'wal' }] })
-    })
-    test('a newcomer who only wants to read is turned away with SQLITE_BUSY meanwhile', () => {
-      expect(newcomer.code).toBe('SQLITE_BUSY')
-    })
-  })
-
-  describe('when someone writes', { tags: ['q25'] }, () => {
-    let refused: Outcome, mode: Outcome, again: Outcome, story: Story
-
-    beforeAll(async () => {
-      story = await contend('delete', { writer: { timeout: 0 }, actor: { timeout: 0 } }, async ({ writer, actor }) => {
-        await writer`BEGIN IMMEDIATE`
-        await actor`PRAGMA busy_timeout = 5000`
-        refused = await actor`PRAGMA journal_mode = wal`
-        mode = await actor`PRAGMA journal_mode`
-        await writer`COMMIT`
-        again = await actor`PRAGMA journal_mode = wal`
-      })
-    })
-    beforeEach((context) => show(context, story))
-
-    test.fails('myth: set busy_timeout first, then journal_mode = WAL, and it waits its turn', () => {
-      expect(refused.code).toBe('SQLITE_OK')
-    })
-    test('the actor is turned away with SQLITE_BUSY', () => {
+    test('the other is turned away by the first with SQLITE_BUSY at once', () => {
       expect(refused.code).toBe('SQLITE_BUSY')
-    })
-    test('the actor is turned away at once, with five seconds to spare', () => {
       expect(refused.waited).toBeLessThan(1_000)
     })
-    test('the file is still in rollback-journal mode: whoever swallows the error goes on without WAL', () => {
+    test('the first waits for the other, and writes', () => {
+      expect(update.code).toBe('SQLITE_OK')
+    })
+  })
+
+  describe('when one changes to another rollback journal while the other writes', { tags: ['q24', 'q26'] }, () => {
+    let truncate: Outcome, persist: Outcome, memory: Outcome, mode: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('delete', { one: { timeout: 0 }, writer: { timeout: 0 } }, async ({ one, writer }) => {
+        await writer`BEGIN IMMEDIATE`
+        truncate = await one`PRAGMA journal_mode = TRUNCATE`
+        persist = await one`PRAGMA journal_mode = PERSIST`
+        memory = await one`PRAGMA journal_mode = MEMORY`
+        await writer`COMMIT`
+        mode = await writer`PRAGMA journal_mode`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('one changes to TRUNCATE, PERSIST and MEMORY, and is not refused: it is its own affair', () => {
+      expect(truncate.rows).toEqual([{ journal_mode: 'truncate' }])
+      expect(persist.rows).toEqual([{ journal_mode: 'persist' }])
+      expect(memory.rows).toEqual([{ journal_mode: 'memory' }])
+    })
+    test.fails('myth: a journal_mode, once set, holds for every connection', () => {
+      expect(mode.rows).toEqual([{ journal_mode: 'memory' }])
+    })
+    test('the writer still has delete: a rollback journal of whatever kind belongs to the connection', () => {
       expect(mode.rows).toEqual([{ journal_mode: 'delete' }])
     })
-    test('the same PRAGMA, said again when the writer has left, is SQLITE_OK', () => {
-      expect(again).toMatchObject({ code: 'SQLITE_OK', rows: [{ journal_mode: 'wal' }] })
-    })
   })
 
-  describe('when it has been switched already, and someone writes', { tags: ['q25'] }, () => {
-    let mode: Outcome, story: Story
+  describe('when one switches the file to WAL, and the other has used it before', { tags: ['q24', 'q26'] }, () => {
+    let mode: Outcome, stale: Outcome, read: Outcome, after: Outcome, story: Story
 
     beforeAll(async () => {
-      story = await contend('wal', { writer: { timeout: 0 }, actor: { timeout: 0 } }, async ({ writer, actor }) => {
-        await writer`BEGIN IMMEDIATE`
-        mode = await actor`PRAGMA journal_mode = wal`
+      const cast = { switcher: { timeout: 0 }, other: { timeout: 0 } }
+      story = await contend('delete', cast, async ({ switcher, other }) => {
+        await other`SELECT n FROM counter`
+        mode = await switcher`PRAGMA journal_mode = WAL`
+        stale = await other`PRAGMA journal_mode`
+        await switcher`BEGIN IMMEDIATE`
+        read = await other`SELECT n FROM counter`
+        after = await other`PRAGMA journal_mode`
+        await switcher`COMMIT`
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('the actor, even without a timeout, is not refused: there is nothing to switch', () => {
+    test('the switch does not mind a connection that is merely open', () => {
       expect(mode).toMatchObject({ code: 'SQLITE_OK', rows: [{ journal_mode: 'wal' }] })
     })
-  })
-
-  describe('when it is in a transaction', () => {
-    let mode: Outcome, story: Story
-
-    beforeAll(async () => {
-      story = await contend('delete', { actor: { timeout: 5_000 } }, async ({ actor }) => {
-        await actor`BEGIN`
-        mode = await actor`PRAGMA journal_mode = wal`.mayAnswer('SQLITE_ERROR')
-      })
+    test('the other, until it reads, still believes in delete', () => {
+      expect(stale.rows).toEqual([{ journal_mode: 'delete' }])
     })
-    beforeEach((context) => show(context, story))
-
-    test('the actor gets SQLITE_ERROR, and no lock error: "cannot change into wal mode from within a transaction"', () => {
-      expect(mode).toMatchObject({ code: 'SQLITE_ERROR', message: 'cannot change into wal mode from within a transaction' })
+    test('the other notices the switch when it reads, and goes on in wal beside a writer, without having been opened again', () => {
+      expect(read).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 0 }] })
+      expect(after.rows).toEqual([{ journal_mode: 'wal' }])
     })
   })
 })
 
-describe('Switching to WAL, no timeout', { tags: ['q25', 'q26'] }, () => {
-  describe('when someone reads, and the timeout is set after the journal mode', () => {
+describe('Switching to WAL, rollback journal', () => {
+  describe('when another writes, and the newcomer has set its timeout first', { tags: ['q25', 'q26'] }, () => {
+    let refused: Outcome, mode: Outcome, repeated: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('delete', { writer: { timeout: 0 }, newcomer: { timeout: 0 } }, async ({ writer, newcomer }) => {
+        await writer`BEGIN IMMEDIATE`
+        await newcomer`PRAGMA busy_timeout = 5000`
+        refused = await newcomer`PRAGMA journal_mode = WAL`
+        mode = await newcomer`PRAGMA journal_mode`
+        await writer`COMMIT`
+        repeated = await newcomer`PRAGMA journal_mode = WAL`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test.fails('myth: with busy_timeout set first, the switch to WAL waits for a writer', () => {
+      expect(refused.code).toBe('SQLITE_OK')
+    })
+    test('the newcomer is turned away with SQLITE_BUSY', () => {
+      expect(refused.code).toBe('SQLITE_BUSY')
+    })
+    test('the newcomer is turned away at once, with most of its five seconds to spare', () => {
+      expect(refused.waited).toBeLessThan(1_000)
+    })
+    test.fails('myth: a switch that is not possible is no error, the pragma returns the original mode', () => {
+      expect(refused.rows).toEqual([{ journal_mode: 'delete' }])
+    })
+    test('the refused pragma returns no row: SQLITE_BUSY is an error, and leaves the file as it was', () => {
+      expect(refused.rows).toEqual([])
+      expect(mode.rows).toEqual([{ journal_mode: 'delete' }])
+    })
+    test('the newcomer switches when it asks again after the COMMIT', () => {
+      expect(repeated.rows).toEqual([{ journal_mode: 'wal' }])
+    })
+  })
+
+  describe('when another writes under BEGIN EXCLUSIVE', { tags: ['q25', 'q26'] }, () => {
     let before: Outcome, after: Outcome, story: Story
 
     beforeAll(async () => {
-      const cast = { reader: { timeout: 0 }, hasty: { timeout: 0 }, careful: { timeout: 0 } }
-      story = await contend('delete', cast, async ({ reader, hasty, careful }) => {
+      story = await contend('delete', { writer: { timeout: 0 }, newcomer: { timeout: 0 } }, async ({ writer, newcomer }) => {
+        await writer`BEGIN EXCLUSIVE`
+        before = await newcomer`PRAGMA journal_mode = WAL`
+        await newcomer`PRAGMA busy_timeout = 5000`
+        const turn = newcomer`PRAGMA journal_mode = WAL`
+        await turn.blocks()
+        await writer`COMMIT`
+        after = await turn
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the newcomer that says journal_mode before busy_timeout is turned away with SQLITE_BUSY', () => {
+      expect(before.code).toBe('SQLITE_BUSY')
+    })
+    test('the newcomer that says busy_timeout before journal_mode waits at the door, and switches', () => {
+      expect(after.rows).toEqual([{ journal_mode: 'wal' }])
+    })
+  })
+
+  describe('when another reads', { tags: ['q25', 'q26'] }, () => {
+    let before: Outcome, third: Outcome, after: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { reader: { timeout: 0 }, newcomer: { timeout: 0 }, third: { timeout: 0 } }
+      story = await contend('delete', cast, async ({ reader, newcomer, third: late }) => {
         await reader`BEGIN`
         await reader`SELECT n FROM counter`
-        before = await hasty`PRAGMA journal_mode = wal`
-        await hasty`PRAGMA busy_timeout = 5000`
-        await careful`PRAGMA busy_timeout = 5000`
-        const turn = careful`PRAGMA journal_mode = wal`
+        before = await newcomer`PRAGMA journal_mode = WAL`
+        await newcomer`PRAGMA busy_timeout = 5000`
+        const turn = newcomer`PRAGMA journal_mode = WAL`
         await turn.blocks()
+        third = await late`SELECT n FROM counter`
         await reader`COMMIT`
         after = await turn
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('the hasty one, who says journal_mode first, is turned away with SQLITE_BUSY', () => {
+    test('the newcomer that says journal_mode before busy_timeout is turned away by the reader with SQLITE_BUSY', () => {
       expect(before.code).toBe('SQLITE_BUSY')
     })
-    test('the careful one, who says busy_timeout first, waits for the reader, and switches', () => {
-      expect(after).toMatchObject({ code: 'SQLITE_OK', rows: [{ journal_mode: 'wal' }] })
+    test('the newcomer that says busy_timeout before journal_mode waits until the reader has left, and switches', () => {
+      expect(after.rows).toEqual([{ journal_mode: 'wal' }])
+    })
+    test('a third who comes to read while the switch waits is turned away with SQLITE_BUSY', () => {
+      expect(third.code).toBe('SQLITE_BUSY')
     })
   })
-})
 
-describe('Switching back from WAL, five-second timeout', { tags: ['q26'] }, () => {
-  describe('when another connection has been used, and is idle', () => {
-    let refused: Outcome, mode: Outcome, story: Story
+  describe('when the reader stays for longer than the timeout', { tags: ['q26'] }, () => {
+    let refused: Outcome, story: Story
 
     beforeAll(async () => {
-      story = await contend('wal', { idle: { timeout: 0 }, actor: { timeout: 5_000 } }, async ({ idle, actor }) => {
-        await idle`SELECT n FROM counter`
-        refused = await actor`PRAGMA journal_mode = delete`
-        mode = await actor`PRAGMA journal_mode`
+      story = await contend('delete', { reader: { timeout: 0 }, newcomer: { timeout: 100 } }, async ({ reader, newcomer }) => {
+        await reader`BEGIN`
+        await reader`SELECT n FROM counter`
+        refused = await newcomer`PRAGMA journal_mode = WAL`
+        await reader`COMMIT`
       })
     })
     beforeEach((context) => show(context, story))
 
-    test.fails('myth: a connection that does nothing is in nobody’s way', () => {
+    test('the newcomer is turned away with SQLITE_BUSY after its whole timeout of 100 ms', () => {
+      expect(refused.code).toBe('SQLITE_BUSY')
+      expect(refused.waited).toBeGreaterThanOrEqual(100)
+      expect(refused.waited).toBeLessThan(5_000)
+    })
+  })
+
+  describe('when it is said inside a transaction', { tags: ['q26'] }, () => {
+    let wal: Outcome, truncate: Outcome, mode: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('delete', { writer: { timeout: 5_000 } }, async ({ writer }) => {
+        await writer`BEGIN IMMEDIATE`
+        wal = await writer`PRAGMA journal_mode = WAL`.mayAnswer('SQLITE_ERROR')
+        truncate = await writer`PRAGMA journal_mode = TRUNCATE`
+        await writer`COMMIT`
+        mode = await writer`PRAGMA journal_mode`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the switch to WAL is refused with SQLITE_ERROR: "cannot change into wal mode from within a transaction", and it goes on', () => {
+      expect(wal.code).toBe('SQLITE_ERROR')
+      expect(wal.message).toBe('cannot change into wal mode from within a transaction')
+      expect(wal.inTransaction).toBe(true)
+    })
+    test.fails('myth: the journal_mode cannot be changed while a transaction is active', () => {
+      expect(truncate.rows).toEqual([{ journal_mode: 'delete' }])
+    })
+    test('the writer changes to TRUNCATE in the middle of its transaction, and keeps it', () => {
+      expect(truncate.rows).toEqual([{ journal_mode: 'truncate' }])
+      expect(mode.rows).toEqual([{ journal_mode: 'truncate' }])
+    })
+  })
+})
+
+describe('Switching back to DELETE, write-ahead log', () => {
+  describe('when another connection is open, and idle', { tags: ['q26'] }, () => {
+    let refused: Outcome, mode: Outcome, write: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('wal', { idle: { timeout: 5_000 }, switcher: { timeout: 5_000 } }, async ({ idle, switcher }) => {
+        await idle`SELECT n FROM counter`
+        refused = await switcher`PRAGMA journal_mode = DELETE`
+        mode = await switcher`PRAGMA journal_mode`
+        write = await idle`UPDATE counter SET n = n + 1`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test.fails('myth: a connection that is in no transaction is in the way of nobody', () => {
       expect(refused.code).toBe('SQLITE_OK')
     })
-    test('the actor is turned away with SQLITE_BUSY by one that does nothing', () => {
+    test('the switcher is turned away with SQLITE_BUSY: it would have to be alone', () => {
       expect(refused.code).toBe('SQLITE_BUSY')
     })
-    test('the actor is turned away at once, with five seconds to spare', () => {
+    test('the switcher is turned away at once, with most of its five seconds to spare', () => {
       expect(refused.waited).toBeLessThan(1_000)
     })
-    test('the file stays in WAL mode', () => {
+    test('the file stays as it was, wal, and the idle one writes as before', () => {
       expect(mode.rows).toEqual([{ journal_mode: 'wal' }])
+      expect(write.code).toBe('SQLITE_OK')
     })
   })
 
-  describe('when another connection is open, and has never been used', () => {
-    let mode: Outcome, read: Outcome, story: Story
+  describe('when another writes', { tags: ['q26'] }, () => {
+    let refused: Outcome, story: Story
 
     beforeAll(async () => {
-      story = await contend('wal', { unused: { timeout: 0 }, actor: { timeout: 5_000 } }, async ({ unused, actor }) => {
-        await unused`BEGIN`
-        mode = await actor`PRAGMA journal_mode = delete`
-        read = await unused`SELECT n FROM counter`
+      story = await contend('wal', { writer: { timeout: 5_000 }, switcher: { timeout: 5_000 } }, async ({ writer, switcher }) => {
+        await writer`BEGIN IMMEDIATE`
+        refused = await switcher`PRAGMA journal_mode = DELETE`
+        await writer`COMMIT`
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('the actor switches back', () => {
-      expect(mode).toMatchObject({ code: 'SQLITE_OK', rows: [{ journal_mode: 'delete' }] })
-    })
-    test('the unused one reads on, in the new mode', () => {
-      expect(read).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 0 }] })
+    test('the switcher does not wait for the writer: it is turned away with SQLITE_BUSY at once', () => {
+      expect(refused.code).toBe('SQLITE_BUSY')
+      expect(refused.waited).toBeLessThan(1_000)
     })
   })
-})
 
-describe('locking_mode = EXCLUSIVE, no timeout, rollback journal', { tags: ['q30'] }, () => {
-  describe('when the holder reads, writes, and goes back to NORMAL', () => {
-    let beside: Outcome, write: Outcome, shut: Outcome, set: Outcome, still: Outcome, after: Outcome, story: Story
+  describe('when another connection is open, and has not used the file yet', { tags: ['q24', 'q26'] }, () => {
+    let mode: Outcome, found: Outcome, story: Story
 
     beforeAll(async () => {
-      story = await contend('delete', { holder: { timeout: 0 }, other: { timeout: 0 } }, async ({ holder, other }) => {
-        await holder`PRAGMA locking_mode = EXCLUSIVE`
-        await holder`SELECT n FROM counter`
-        beside = await other`SELECT n FROM counter`
-        write = await other`UPDATE counter SET n = 5`
-        await holder`UPDATE counter SET n = 1`
-        shut = await other`SELECT n FROM counter`
-        set = await holder`PRAGMA locking_mode = NORMAL`
-        still = await other`SELECT n FROM counter`
-        await holder`SELECT n FROM counter`
-        after = await other`SELECT n FROM counter`
+      story = await contend('wal', { opened: { timeout: 0 }, switcher: { timeout: 0 } }, async ({ opened, switcher }) => {
+        await opened`PRAGMA busy_timeout`
+        mode = await switcher`PRAGMA journal_mode = DELETE`
+        found = await opened`PRAGMA journal_mode`
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('the holder has read, and others may read', () => {
-      expect(beside.code).toBe('SQLITE_OK')
+    test('the switcher succeeds, for to open a connection touches nothing, and the other finds delete', () => {
+      expect(mode.rows).toEqual([{ journal_mode: 'delete' }])
+      expect(found.rows).toEqual([{ journal_mode: 'delete' }])
     })
-    test('the holder has read, and nobody else can write: SQLITE_BUSY', () => {
-      expect(write.code).toBe('SQLITE_BUSY')
+  })
+
+  describe('when it is said inside a transaction', { tags: ['q26'] }, () => {
+    let refused: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('wal', { writer: { timeout: 5_000 } }, async ({ writer }) => {
+        await writer`BEGIN`
+        refused = await writer`PRAGMA journal_mode = DELETE`.mayAnswer('SQLITE_ERROR')
+      })
     })
-    test('the holder has written, and nobody else can even read: SQLITE_BUSY', () => {
-      expect(shut.code).toBe('SQLITE_BUSY')
-    })
-    test.fails('myth: PRAGMA locking_mode = NORMAL unlocks the file', () => {
-      expect(still.code).toBe('SQLITE_OK')
-    })
-    test('the holder has said NORMAL, and others are turned away with SQLITE_BUSY until it next reads', () => {
-      expect(set.rows).toEqual([{ locking_mode: 'normal' }])
-      expect(still.code).toBe('SQLITE_BUSY')
-    })
-    test('the holder has read once more, and others may read', () => {
-      expect(after.rows).toEqual([{ n: 1 }])
+    beforeEach((context) => show(context, story))
+
+    test('the switch is refused with SQLITE_ERROR: "cannot change out of wal mode from within a transaction"', () => {
+      expect(refused.code).toBe('SQLITE_ERROR')
+      expect(refused.message).toBe('cannot change out of wal mode from within a transaction')
     })
   })
 })
 
-describe('locking_mode = EXCLUSIVE, no timeout, write-ahead log', { tags: ['q30'] }, () => {
-  describe('when the holder has said it before its first statement', () => {
-    let read: Outcome, normal: Outcome, still: Outcome, story: Story
+describe('locking_mode = EXCLUSIVE, write-ahead log', () => {
+  describe('when the hermit sets it before its first access', { tags: ['q30'] }, () => {
+    let read: Outcome, normal: Outcome, still: Outcome, left: Outcome, free: Outcome, story: Story
 
     beforeAll(async () => {
-      story = await contend('wal', { holder: { timeout: 0 }, other: { timeout: 0 } }, async ({ holder, other }) => {
-        await holder`PRAGMA locking_mode = EXCLUSIVE`
-        await holder`SELECT n FROM counter`
+      story = await contend('wal', { hermit: { timeout: 0 }, other: { timeout: 0 } }, async ({ hermit, other }) => {
+        await hermit`PRAGMA locking_mode = EXCLUSIVE`
+        await hermit`SELECT n FROM counter`
         read = await other`SELECT n FROM counter`
-        normal = await holder`PRAGMA locking_mode = NORMAL`
-        await holder`SELECT n FROM counter`
+        normal = await hermit`PRAGMA locking_mode = NORMAL`
+        await hermit`SELECT n FROM counter`
         still = await other`SELECT n FROM counter`
+        await hermit`PRAGMA journal_mode = DELETE`
+        left = await hermit`PRAGMA locking_mode = NORMAL`
+        await hermit`SELECT n FROM counter`
+        free = await other`SELECT n FROM counter`
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('the holder has only read, and nobody else can read: SQLITE_BUSY', () => {
+    test.fails('myth: in the write-ahead log a reader is never locked out', () => {
+      expect(read.code).toBe('SQLITE_OK')
+    })
+    test('the other cannot even read: SQLITE_BUSY, though the hermit has only read and is in no transaction', () => {
       expect(read.code).toBe('SQLITE_BUSY')
     })
-    test('the holder cannot go back: to PRAGMA locking_mode = NORMAL it answers exclusive', () => {
+    test('the hermit cannot go back: NORMAL is answered with exclusive, and the other gets SQLITE_BUSY still', () => {
       expect(normal.rows).toEqual([{ locking_mode: 'exclusive' }])
-    })
-    test('the others stay turned away with SQLITE_BUSY', () => {
       expect(still.code).toBe('SQLITE_BUSY')
+    })
+    test('the hermit goes back to normal once it has left WAL, and the other reads', () => {
+      expect(left.rows).toEqual([{ locking_mode: 'normal' }])
+      expect(free.code).toBe('SQLITE_OK')
+    })
+  })
+
+  describe('when the hermit sets it after its first access', { tags: ['q30'] }, () => {
+    let refused: Outcome, normal: Outcome, still: Outcome, free: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('wal', { hermit: { timeout: 0 }, other: { timeout: 0 } }, async ({ hermit, other }) => {
+        await hermit`SELECT n FROM counter`
+        await hermit`PRAGMA locking_mode = EXCLUSIVE`
+        await hermit`UPDATE counter SET n = n + 1`
+        refused = await other`SELECT n FROM counter`
+        normal = await hermit`PRAGMA locking_mode = NORMAL`
+        still = await other`SELECT n FROM counter`
+        await hermit`SELECT n FROM counter`
+        free = await other`SELECT n FROM counter`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the other is turned away with SQLITE_BUSY once the hermit has written', () => {
+      expect(refused.code).toBe('SQLITE_BUSY')
+    })
+    test('the hermit that has said NORMAL lets go only when it next uses the file: the other gets SQLITE_BUSY until then', () => {
+      expect(normal.rows).toEqual([{ locking_mode: 'normal' }])
+      expect(still.code).toBe('SQLITE_BUSY')
+      expect(free.rows).toEqual([{ n: 1 }])
+    })
+  })
+
+  describe('when another connection is open, and idle', { tags: ['q30'] }, () => {
+    let refused: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('wal', { idle: { timeout: 0 }, hermit: { timeout: 100 } }, async ({ idle, hermit }) => {
+        await idle`SELECT n FROM counter`
+        await hermit`PRAGMA locking_mode = EXCLUSIVE`
+        refused = await hermit`SELECT n FROM counter`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the hermit, for a mere SELECT, waits its whole timeout of 100 ms for the idle one, and gets SQLITE_BUSY', () => {
+      expect(refused.code).toBe('SQLITE_BUSY')
+      expect(refused.waited).toBeGreaterThanOrEqual(100)
     })
   })
 })
 
-describe('A read-only connection, no timeout, rollback journal', { tags: ['q30'] }, () => {
-  describe('when it reads in a transaction', () => {
-    let update: Outcome, write: Outcome, story: Story
+describe('locking_mode = EXCLUSIVE, rollback journal', () => {
+  describe('when the hermit has read', { tags: ['q30'] }, () => {
+    let read: Outcome, begin: Outcome, commit: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('delete', { hermit: { timeout: 0 }, other: { timeout: 100 } }, async ({ hermit, other }) => {
+        await hermit`PRAGMA locking_mode = EXCLUSIVE`
+        await hermit`SELECT n FROM counter`
+        read = await other`SELECT n FROM counter`
+        begin = await other`BEGIN IMMEDIATE`
+        await other`UPDATE counter SET n = n + 1`
+        commit = await other`COMMIT`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test.fails('myth: locking_mode = EXCLUSIVE locks everybody else out', () => {
+      expect(read.code).toBe('SQLITE_BUSY')
+    })
+    test('the other reads, and begins to write, with SQLITE_OK: the hermit has kept the lock of a reader, not more', () => {
+      expect(read.code).toBe('SQLITE_OK')
+      expect(begin.code).toBe('SQLITE_OK')
+    })
+    test('the other waits in vain in COMMIT, and is turned away with SQLITE_BUSY: the hermit reads for ever', () => {
+      expect(commit.code).toBe('SQLITE_BUSY')
+      expect(commit.waited).toBeGreaterThanOrEqual(100)
+    })
+  })
+
+  describe('when the hermit has written', { tags: ['q30'] }, () => {
+    let refused: Outcome, normal: Outcome, still: Outcome, read: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { hermit: { timeout: 0 }, other: { timeout: 0 }, waiter: { timeout: 5_000 } }
+      story = await contend('delete', cast, async ({ hermit, other, waiter }) => {
+        await hermit`PRAGMA locking_mode = EXCLUSIVE`
+        await hermit`UPDATE counter SET n = n + 1`
+        refused = await other`SELECT n FROM counter`
+        const turn = waiter`SELECT n FROM counter`
+        await turn.blocks()
+        normal = await hermit`PRAGMA locking_mode = NORMAL`
+        still = await other`SELECT n FROM counter`
+        await hermit`SELECT n FROM counter`
+        read = await turn
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the other cannot even read: SQLITE_BUSY, though the hermit has committed', () => {
+      expect(refused.code).toBe('SQLITE_BUSY')
+    })
+    test('the hermit that has said NORMAL has not let go: the other gets SQLITE_BUSY again', () => {
+      expect(normal.rows).toEqual([{ locking_mode: 'normal' }])
+      expect(still.code).toBe('SQLITE_BUSY')
+    })
+    test('the waiter, who has waited all the time, reads when the hermit next uses the file', () => {
+      expect(read.rows).toEqual([{ n: 1 }])
+    })
+  })
+
+  describe('when the other has waited in vain to begin, and goes on to read', { tags: ['q24'] }, () => {
+    let begin: Outcome, read: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('delete', { hermit: { timeout: 0 }, other: { timeout: 500 } }, async ({ hermit, other }) => {
+        await hermit`PRAGMA locking_mode = EXCLUSIVE`
+        await hermit`UPDATE counter SET n = n + 1`
+        begin = await other`BEGIN IMMEDIATE`
+        read = await other`SELECT n FROM counter`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the other is turned away with SQLITE_BUSY after its whole timeout of 500 ms', () => {
+      expect(begin.code).toBe('SQLITE_BUSY')
+      expect(begin.waited).toBeGreaterThanOrEqual(500)
+    })
+    test.fails('myth: every statement waits for its whole timeout', () => {
+      expect(read.waited).toBeGreaterThanOrEqual(500)
+    })
+    test('its next statement, which has to read the schema first, gets SQLITE_BUSY at once: that timeout is used up', () => {
+      expect(read.code).toBe('SQLITE_BUSY')
+      expect(read.waited).toBeLessThan(100)
+    })
+  })
+})
+
+describe('A connection that only reads, rollback journal', () => {
+  describe('when it is opened read-only, and reads while another commits', { tags: ['q30'] }, () => {
+    let commit: Outcome, repeated: Outcome, story: Story
 
     beforeAll(async () => {
       const cast = { reader: { timeout: 0, readonly: true }, writer: { timeout: 0 } }
       story = await contend('delete', cast, async ({ reader, writer }) => {
         await reader`BEGIN`
         await reader`SELECT n FROM counter`
-        update = await reader`UPDATE counter SET n = 1`.mayAnswer('SQLITE_READONLY')
-        write = await writer`UPDATE counter SET n = 1`
+        await writer`BEGIN IMMEDIATE`
+        await writer`UPDATE counter SET n = n + 1`
+        commit = await writer`COMMIT`
+        await reader`COMMIT`
+        repeated = await writer`COMMIT`
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('the reader cannot write: SQLITE_READONLY, "attempt to write a readonly database"', () => {
-      expect(update).toMatchObject({ code: 'SQLITE_READONLY', message: 'attempt to write a readonly database' })
+    test.fails('myth: a read-only connection takes no locks and is in the way of nobody', () => {
+      expect(commit.code).toBe('SQLITE_OK')
     })
-    test.fails('myth: a read-only connection locks nobody out', () => {
-      expect(write.code).toBe('SQLITE_OK')
+    test('the writer is turned away at COMMIT with SQLITE_BUSY, as by any reader', () => {
+      expect(commit.code).toBe('SQLITE_BUSY')
     })
-    test('the writer is turned away with SQLITE_BUSY, as by any other reader', () => {
+    test('the writer commits when the read-only one has left', () => {
+      expect(repeated.code).toBe('SQLITE_OK')
+    })
+  })
+
+  describe('when it is opened read-only, and another has said BEGIN IMMEDIATE', { tags: ['q30'] }, () => {
+    let begin: Outcome, update: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { writer: { timeout: 0 }, reader: { timeout: 0, readonly: true } }
+      story = await contend('delete', cast, async ({ writer, reader }) => {
+        await writer`BEGIN IMMEDIATE`
+        begin = await reader`BEGIN IMMEDIATE`
+        update = await reader`UPDATE counter SET n = n + 1`.mayAnswer('SQLITE_READONLY')
+        await reader`COMMIT`
+        await writer`COMMIT`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the read-only one gets SQLITE_OK for its BEGIN IMMEDIATE beside the writer: it only begins to read', () => {
+      expect(begin).toMatchObject({ code: 'SQLITE_OK', inTransaction: true })
+    })
+    test('the read-only one gets SQLITE_READONLY when it writes, and its transaction stays open', () => {
+      expect(update.code).toBe('SQLITE_READONLY')
+      expect(update.message).toBe('attempt to write a readonly database')
+      expect(update.inTransaction).toBe(true)
+    })
+  })
+
+  describe('when it is opened read-only, and another has said BEGIN EXCLUSIVE', { tags: ['q30'] }, () => {
+    let read: Outcome, write: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { writer: { timeout: 0 }, reader: { timeout: 0, readonly: true } }
+      story = await contend('delete', cast, async ({ writer, reader }) => {
+        await writer`BEGIN EXCLUSIVE`
+        read = await reader`SELECT n FROM counter`
+        write = await reader`UPDATE counter SET n = n + 1`.mayAnswer('SQLITE_READONLY')
+        await writer`COMMIT`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the read-only one is turned away with SQLITE_BUSY', () => {
+      expect(read.code).toBe('SQLITE_BUSY')
+    })
+    test('the read-only one that tries to write gets SQLITE_BUSY, not SQLITE_READONLY: it has to read first', () => {
       expect(write.code).toBe('SQLITE_BUSY')
     })
   })
 
-  describe('when it is opened as immutable', () => {
-    let during: Outcome, after: Outcome, real: Outcome, update: Outcome, story: Story
+  describe('when it has set query_only', { tags: ['q30'] }, () => {
+    let begin: Outcome, commit: Outcome, story: Story
 
     beforeAll(async () => {
-      const cast = { reader: { timeout: 0, driver: 'node:sqlite', uri: 'immutable=1' }, writer: { timeout: 0 } } as const
-      story = await contend('delete', cast, async ({ reader, writer }) => {
-        await writer`BEGIN EXCLUSIVE`
-        await writer`UPDATE counter SET n = 1`
-        during = await reader`SELECT n FROM counter`
-        await writer`COMMIT`
-        after = await reader`SELECT n FROM counter`
-        real = await writer`SELECT n FROM counter`
-        update = await reader`UPDATE counter SET n = 2`.mayAnswer('SQLITE_READONLY')
+      story = await contend('delete', { reader: { timeout: 0 }, writer: { timeout: 0 } }, async ({ reader, writer }) => {
+        await reader`PRAGMA query_only = ON`
+        begin = await reader`BEGIN IMMEDIATE`.mayAnswer('SQLITE_READONLY')
+        await reader`BEGIN`
+        await reader`SELECT n FROM counter`
+        await writer`BEGIN IMMEDIATE`
+        await writer`UPDATE counter SET n = n + 1`
+        commit = await writer`COMMIT`
+        await reader`COMMIT`
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('the reader reads beside one who has said BEGIN EXCLUSIVE', () => {
-      expect(during).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 0 }] })
+    test('its BEGIN IMMEDIATE, unlike that of a read-only connection, gets SQLITE_READONLY', () => {
+      expect(begin.code).toBe('SQLITE_READONLY')
+      expect(begin.inTransaction).toBe(false)
     })
-    test.fails('myth: immutable=1 only saves the locks', () => {
-      expect(after.rows).toEqual([{ n: 1 }])
-    })
-    test('the reader reads 0 after the writer has committed 1, and goes on believing it', () => {
-      expect(real.rows).toEqual([{ n: 1 }])
-      expect(after.rows).toEqual([{ n: 0 }])
-    })
-    test('the reader cannot write: SQLITE_READONLY', () => {
-      expect(update.code).toBe('SQLITE_READONLY')
-    })
-    test.skipIf(!tellsLocks)('the reader takes no lock at all (needs /proc)', () => {
-      expect(during.locks).toEqual([])
+    test('its reading turns the writer away at COMMIT with SQLITE_BUSY like any other', () => {
+      expect(commit.code).toBe('SQLITE_BUSY')
     })
   })
 
-  describe('when it is opened with nolock', () => {
-    let read: Outcome, write: Outcome, story: Story
+  describe('when it is opened with immutable=1 beside a writer', { tags: ['q30'] }, () => {
+    let read: Outcome, commit: Outcome, stale: Outcome, story: Story
 
     beforeAll(async () => {
-      const cast = { careless: { timeout: 0, driver: 'node:sqlite', uri: 'nolock=1' }, writer: { timeout: 0 } } as const
-      story = await contend('delete', cast, async ({ careless, writer }) => {
+      const reader = { timeout: 0, driver: 'node:sqlite', uri: 'immutable=1' } as const
+      story = await contend('delete', { writer: { timeout: 0 }, reader }, async ({ writer, reader }) => {
         await writer`BEGIN EXCLUSIVE`
-        read = await careless`SELECT n FROM counter`
-        write = await careless`UPDATE counter SET n = 7`
+        await reader`BEGIN`
+        read = await reader`SELECT n FROM counter`
+        await writer`UPDATE counter SET n = n + 1`
+        commit = await writer`COMMIT`
+        await reader`COMMIT`
+        stale = await reader`SELECT n FROM counter`
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('the careless one reads and writes beside one who has said BEGIN EXCLUSIVE: nothing protects either', () => {
+    test('the reader asks for no lock: it reads with SQLITE_OK beside BEGIN EXCLUSIVE', () => {
       expect(read.code).toBe('SQLITE_OK')
-      expect(write.code).toBe('SQLITE_OK')
+    })
+    test('the reader holds none either: the writer commits in the middle of its transaction', () => {
+      expect(commit.code).toBe('SQLITE_OK')
+    })
+    test.fails('myth: immutable=1 saves the locks, and sees what is committed as a read-only connection does', () => {
+      expect(stale.rows).toEqual([{ n: 1 }])
+    })
+    test('the reader does not see the change, though it is committed and its own transaction has ended', () => {
+      expect(stale.rows).toEqual([{ n: 0 }])
+    })
+  })
+
+  describe('when it is opened with immutable=1, and a large transaction of another has begun to reach the file', {
+    tags: ['q30'],
+  }, () => {
+    let read: Outcome, healthy: Outcome, story: Story
+
+    beforeAll(async () => {
+      const reader = { timeout: 0, driver: 'node:sqlite', uri: 'immutable=1' } as const
+      story = await contend('delete', { writer: { timeout: 0 }, reader }, async ({ writer, reader }) => {
+        await writer`PRAGMA cache_size = 1`
+        await writer`CREATE TABLE ballast (bytes BLOB)`
+        await writer`BEGIN IMMEDIATE`
+        await writer`UPDATE counter SET n = n + 1`
+        await writer`INSERT INTO ballast VALUES (zeroblob(100000))`
+        read = await reader`SELECT n FROM counter`.mayAnswer('SQLITE_CORRUPT')
+        await writer`ROLLBACK`
+        healthy = await writer`SELECT n FROM counter`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the reader gets SQLITE_CORRUPT where nothing is corrupt: it reads what is half written', () => {
+      expect(read.code).toBe('SQLITE_CORRUPT')
+      expect(healthy.rows).toEqual([{ n: 0 }])
+    })
+  })
+
+  describe('when it is opened with nolock=1 beside a writer', { tags: ['q30'] }, () => {
+    let begin: Outcome, story: Story
+
+    beforeAll(async () => {
+      const reckless = { timeout: 0, driver: 'node:sqlite', uri: 'nolock=1' } as const
+      story = await contend('delete', { writer: { timeout: 0 }, reckless }, async ({ writer, reckless }) => {
+        await writer`BEGIN EXCLUSIVE`
+        begin = await reckless`BEGIN EXCLUSIVE`
+        await reckless`ROLLBACK`
+        await writer`COMMIT`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('it gets SQLITE_OK for a BEGIN EXCLUSIVE of its own: nothing guards the file any more', () => {
+      expect(begin).toMatchObject({ code: 'SQLITE_OK', inTransaction: true })
     })
   })
 })
 
-describe('A read-only connection, no timeout, write-ahead log', { tags: ['q30'] }, () => {
-  describe('when it says BEGIN IMMEDIATE', () => {
-    let immediate: Outcome, write: Outcome, update: Outcome, story: Story
+describe('A connection that only reads, write-ahead log', () => {
+  describe('when it is opened read-only beside a writer', { tags: ['q30'] }, () => {
+    let begin: Outcome, read: Outcome, update: Outcome, story: Story
 
     beforeAll(async () => {
-      const cast = { reader: { timeout: 0, readonly: true }, writer: { timeout: 0 } }
-      story = await contend('wal', cast, async ({ reader, writer }) => {
-        immediate = await reader`BEGIN IMMEDIATE`
-        write = await writer`UPDATE counter SET n = 1`
-        update = await reader`UPDATE counter SET n = 2`.mayAnswer('SQLITE_READONLY')
+      const cast = { writer: { timeout: 0 }, reader: { timeout: 0, readonly: true } }
+      story = await contend('wal', cast, async ({ writer, reader }) => {
+        await writer`BEGIN IMMEDIATE`
+        await writer`UPDATE counter SET n = n + 1`
+        begin = await reader`BEGIN IMMEDIATE`
+        read = await reader`SELECT n FROM counter`
+        update = await reader`UPDATE counter SET n = n + 1`.mayAnswer('SQLITE_READONLY')
+        await writer`COMMIT`
+        await reader`COMMIT`
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('the reader is let in, and takes no write lock: the writer writes', () => {
-      expect(immediate).toMatchObject({ code: 'SQLITE_OK', inTransaction: true })
-      expect(write.code).toBe('SQLITE_OK')
+    test('the read-only one gets SQLITE_OK for its BEGIN IMMEDIATE beside the writer: it only begins to read', () => {
+      expect(begin).toMatchObject({ code: 'SQLITE_OK', inTransaction: true })
+      expect(read.rows).toEqual([{ n: 0 }])
     })
-    test('the reader cannot write, after BEGIN IMMEDIATE either: SQLITE_READONLY', () => {
+    test('the read-only one gets SQLITE_READONLY when it writes', () => {
       expect(update.code).toBe('SQLITE_READONLY')
     })
   })
 
-  describe('when it is opened as immutable', () => {
-    let after: Outcome, real: Outcome, story: Story
+  describe('when it is opened read-only, and another wants to empty the log', { tags: ['q30'] }, () => {
+    let during: Outcome, after: Outcome, story: Story
 
     beforeAll(async () => {
-      const cast = { reader: { timeout: 0, driver: 'node:sqlite', uri: 'immutable=1' }, writer: { timeout: 0 } } as const
-      story = await contend('wal', cast, async ({ reader, writer }) => {
-        await writer`UPDATE counter SET n = 1`
-        after = await reader`SELECT n FROM counter`
-        real = await writer`SELECT n FROM counter`
+      const cast = { writer: { timeout: 0 }, reader: { timeout: 0, readonly: true } }
+      story = await contend('wal', cast, async ({ writer, reader }) => {
+        await writer`UPDATE counter SET n = n + 1`
+        await reader`BEGIN`
+        await reader`SELECT n FROM counter`
+        during = await writer`PRAGMA wal_checkpoint(TRUNCATE)`
+        await reader`COMMIT`
+        after = await writer`PRAGMA wal_checkpoint(TRUNCATE)`
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('the reader, who has come after the COMMIT of 1, reads 0: it does not look into the log', () => {
-      expect(real.rows).toEqual([{ n: 1 }])
-      expect(after.rows).toEqual([{ n: 0 }])
+    test('the read-only one, as any reader, keeps the log from being emptied until it has left: busy is 1, then 0', () => {
+      expect(during.rows).toMatchObject([{ busy: 1 }])
+      expect(after.rows).toMatchObject([{ busy: 0 }])
     })
   })
 
-  describe('when it is opened with nolock', () => {
-    let read: Outcome, story: Story
+  describe('when it is opened with immutable=1 after another has committed', { tags: ['q30'] }, () => {
+    let read: Outcome, stale: Outcome, fresh: Outcome, story: Story
 
     beforeAll(async () => {
-      const cast = { careless: { timeout: 0, driver: 'node:sqlite', uri: 'nolock=1' } } as const
-      story = await contend('wal', cast, async ({ careless }) => {
-        read = await careless`SELECT n FROM counter`.mayAnswer('SQLITE_CANTOPEN')
+      const immutable = { timeout: 0, driver: 'node:sqlite', uri: 'immutable=1' } as const
+      const cast = { writer: { timeout: 0 }, reader: immutable, late: immutable }
+      story = await contend('wal', cast, async ({ writer, reader, late }) => {
+        await writer`UPDATE counter SET n = n + 1`
+        read = await reader`SELECT n FROM counter`
+        await writer`PRAGMA wal_checkpoint(TRUNCATE)`
+        stale = await reader`SELECT n FROM counter`
+        fresh = await late`SELECT n FROM counter`
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('the careless one cannot open the file: SQLITE_CANTOPEN, for a write-ahead log needs locks', () => {
-      expect(read.code).toBe('SQLITE_CANTOPEN')
+    test.fails('myth: immutable=1 sees whatever was committed before it was opened', () => {
+      expect(read.rows).toEqual([{ n: 1 }])
+    })
+    test('the reader ignores the log, and what is committed in it', () => {
+      expect(read.rows).toEqual([{ n: 0 }])
+    })
+    test('the reader goes on seeing n as 0 when the log has been copied into the file', () => {
+      expect(stale.rows).toEqual([{ n: 0 }])
+    })
+    test('one who comes later finds the change in the file', () => {
+      expect(fresh.rows).toEqual([{ n: 1 }])
     })
   })
 })

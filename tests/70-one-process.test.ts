@@ -1,0 +1,927 @@
+/**
+ * Several connections in one process contend like several processes, as long as all of them go through one copy of SQLite. What
+ * they have in common is the event loop: a driver that waits synchronously stops it, and with it whoever should let go of the lock.
+ * And on POSIX systems they have the locks in common, which belong to the process: a second copy of SQLite, or a mere read of
+ * the file, takes them away without a word, from a transaction that believes it holds them.
+ *
+ * https://sqlite.org/howtocorrupt.html#_file_locking_problems · https://sqlite.org/threadsafe.html
+ */
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { contend, type Outcome, type Setting, type Story } from '../helpers/contend.ts'
+import { show } from '../helpers/show.ts'
+
+describe('Two connections of one process, write-ahead log', () => {
+  const connection: Setting = { timeout: 0, process: 'shop' }
+
+  describe('when one is writing and the other reads, and then wants to write', { tags: ['q37'] }, () => {
+    let during: Outcome, refused: Outcome, commit: Outcome, after: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('wal', { first: connection, other: connection }, async ({ first, other }) => {
+        await first`BEGIN IMMEDIATE`
+        await first`UPDATE counter SET n = n + 1`
+        during = await other`SELECT n FROM counter`
+        refused = await other`BEGIN IMMEDIATE`
+        commit = await first`COMMIT`
+        after = await other`SELECT n FROM counter`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test.fails('myth: the connections of one process are in one transaction: the other sees what the first has written', () => {
+      expect(during.rows).toEqual([{ n: 1 }])
+    })
+    test('the other sees what is committed, SQLITE_OK, and not what its own process is writing', () => {
+      expect(during).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 0 }] })
+    })
+    test.fails('myth: the connections of one process do not lock each other out', () => {
+      expect(refused.code).toBe('SQLITE_OK')
+    })
+    test('the other is turned away with SQLITE_BUSY, as another process would be', () => {
+      expect(refused.code).toBe('SQLITE_BUSY')
+    })
+    test('the other is not inside the transaction of the first', () => {
+      expect(refused.inTransaction).toBe(false)
+    })
+    test('the first commits', () => {
+      expect(commit.code).toBe('SQLITE_OK')
+    })
+    test('the other sees the change once it is committed', () => {
+      expect(after.rows).toEqual([{ n: 1 }])
+    })
+  })
+
+  describe('when both have read, and both go on to write', { tags: ['q37'] }, () => {
+    let write: Outcome, repeated: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('wal', { first: connection, other: connection }, async ({ first, other }) => {
+        await first`BEGIN`
+        await other`BEGIN`
+        await first`SELECT n FROM counter`
+        await other`SELECT n FROM counter`
+        await first`UPDATE counter SET n = n + 1`
+        write = await other`UPDATE counter SET n = n + 1`
+        await first`COMMIT`
+        repeated = await other`UPDATE counter SET n = n + 1`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the other is turned away with SQLITE_BUSY while the first writes', () => {
+      expect(write.code).toBe('SQLITE_BUSY')
+    })
+    test('the other is turned away with SQLITE_BUSY_SNAPSHOT once the first has committed', () => {
+      expect(repeated.code).toBe('SQLITE_BUSY_SNAPSHOT')
+    })
+    test('the other keeps its transaction, which it alone can roll back', () => {
+      expect(repeated.inTransaction).toBe(true)
+    })
+  })
+
+  describe('when one is closed while the other holds the lock', { tags: ['q37'] }, () => {
+    let refused: Outcome, admitted: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { holder: connection, closer: connection, stranger: { timeout: 0 } }
+      story = await contend('wal', cast, async ({ holder, closer, stranger }) => {
+        await closer`SELECT n FROM counter`
+        await holder`BEGIN IMMEDIATE`
+        await closer`.close`
+        refused = await stranger`BEGIN IMMEDIATE`
+        await holder`COMMIT`
+        admitted = await stranger`BEGIN IMMEDIATE`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the stranger, in another process, is turned away with SQLITE_BUSY: the lock outlives the closed connection', () => {
+      expect(refused.code).toBe('SQLITE_BUSY')
+    })
+    test('the stranger is admitted once the holder has committed', () => {
+      expect(admitted.code).toBe('SQLITE_OK')
+    })
+  })
+})
+
+describe('Two connections of one process, rollback journal', () => {
+  const connection: Setting = { timeout: 0, process: 'shop' }
+
+  describe('when one is writing and the other reads, and then wants to write', { tags: ['q37'] }, () => {
+    let during: Outcome, refused: Outcome, commit: Outcome, after: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('delete', { first: connection, other: connection }, async ({ first, other }) => {
+        await first`BEGIN IMMEDIATE`
+        await first`UPDATE counter SET n = n + 1`
+        during = await other`SELECT n FROM counter`
+        refused = await other`BEGIN IMMEDIATE`
+        commit = await first`COMMIT`
+        after = await other`SELECT n FROM counter`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the other sees what is committed, SQLITE_OK, and not what its own process is writing', () => {
+      expect(during).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 0 }] })
+    })
+    test('the other is turned away with SQLITE_BUSY, as another process would be', () => {
+      expect(refused.code).toBe('SQLITE_BUSY')
+    })
+    test('the first commits', () => {
+      expect(commit.code).toBe('SQLITE_OK')
+    })
+    test('the other sees the change once it is committed', () => {
+      expect(after.rows).toEqual([{ n: 1 }])
+    })
+  })
+
+  describe('when both have read, and both go on to write', { tags: ['q37'] }, () => {
+    let write: Outcome, commit: Outcome, repeated: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('delete', { first: connection, other: connection }, async ({ first, other }) => {
+        await first`BEGIN`
+        await other`BEGIN`
+        await first`SELECT n FROM counter`
+        await other`SELECT n FROM counter`
+        await first`UPDATE counter SET n = n + 1`
+        write = await other`UPDATE counter SET n = n + 1`
+        commit = await first`COMMIT`
+        await other`ROLLBACK`
+        repeated = await first`COMMIT`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the other is turned away with SQLITE_BUSY while the first writes', () => {
+      expect(write.code).toBe('SQLITE_BUSY')
+    })
+    test('the first is turned away at COMMIT with SQLITE_BUSY, for the other, in the same process, still reads', () => {
+      expect(commit.code).toBe('SQLITE_BUSY')
+    })
+    test('the first commits once the other has rolled back', () => {
+      expect(repeated.code).toBe('SQLITE_OK')
+    })
+  })
+
+  describe('when one is closed while the other holds the lock', { tags: ['q37'] }, () => {
+    let refused: Outcome, admitted: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { holder: connection, closer: connection, stranger: { timeout: 0 } }
+      story = await contend('delete', cast, async ({ holder, closer, stranger }) => {
+        await closer`SELECT n FROM counter`
+        await holder`BEGIN IMMEDIATE`
+        await closer`.close`
+        refused = await stranger`BEGIN IMMEDIATE`
+        await holder`COMMIT`
+        admitted = await stranger`BEGIN IMMEDIATE`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the stranger, in another process, is turned away with SQLITE_BUSY: the lock outlives the closed connection', () => {
+      expect(refused.code).toBe('SQLITE_BUSY')
+    })
+    test('the stranger is admitted once the holder has committed', () => {
+      expect(admitted.code).toBe('SQLITE_OK')
+    })
+  })
+})
+
+describe('Two connections of one event loop, write-ahead log', () => {
+  describe('when the waiter is given 300 ms, and the COMMIT of the holder is sent meanwhile', { tags: ['q36', 'q37'] }, () => {
+    let begin: Outcome, commit: Outcome, again: Outcome, story: Story
+
+    beforeAll(async () => {
+      const connection: Setting = { timeout: 300, process: 'shop' }
+      story = await contend('wal', { holder: connection, waiter: connection }, async ({ holder, waiter }) => {
+        await holder`BEGIN IMMEDIATE`
+        const turn = waiter`BEGIN IMMEDIATE`
+        await turn.blocks()
+        const end = holder`COMMIT`
+        begin = await turn
+        commit = await end
+        again = await waiter`BEGIN IMMEDIATE`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test.fails('myth: a timeout lets the holder of the same event loop finish, and the waiter in', () => {
+      expect(begin.code).toBe('SQLITE_OK')
+    })
+    test('the waiter is turned away with SQLITE_BUSY: while it waits, nothing else runs that could end the wait', () => {
+      expect(begin.code).toBe('SQLITE_BUSY')
+    })
+    test('the waiter is turned away after its whole timeout of 300 ms, although the COMMIT has long been sent', () => {
+      expect(begin.waited).toBeGreaterThanOrEqual(300)
+      expect(begin.waited).toBeLessThan(5_000)
+    })
+    test('the holder commits as soon as the waiter has given up', () => {
+      expect(commit.code).toBe('SQLITE_OK')
+    })
+    test('the waiter is admitted when it asks again', () => {
+      expect(again.code).toBe('SQLITE_OK')
+    })
+  })
+
+  describe('when the waiter is given 600 ms', { tags: ['q36', 'q37'] }, () => {
+    let begin: Outcome, commit: Outcome, story: Story
+
+    beforeAll(async () => {
+      const connection: Setting = { timeout: 600, process: 'shop' }
+      story = await contend('wal', { holder: connection, waiter: connection }, async ({ holder, waiter }) => {
+        await holder`BEGIN IMMEDIATE`
+        const turn = waiter`BEGIN IMMEDIATE`
+        await turn.blocks()
+        const end = holder`COMMIT`
+        begin = await turn
+        commit = await end
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test.fails('myth: a longer timeout gives the holder the time it needs', () => {
+      expect(begin.code).toBe('SQLITE_OK')
+    })
+    test('the waiter is turned away with SQLITE_BUSY all the same', () => {
+      expect(begin.code).toBe('SQLITE_BUSY')
+    })
+    test('the waiter stops its process for 600 ms instead', () => {
+      expect(begin.waited).toBeGreaterThanOrEqual(600)
+      expect(begin.waited).toBeLessThan(5_000)
+    })
+    test('the holder, stopped for as long, commits afterwards', () => {
+      expect(commit.code).toBe('SQLITE_OK')
+    })
+  })
+
+  describe('when a timer is to fire while the waiter waits', { tags: ['q36'] }, () => {
+    let begin: Outcome, story: Story
+
+    beforeAll(async () => {
+      const connection: Setting = { timeout: 100, process: 'shop' }
+      story = await contend('wal', { holder: connection, waiter: connection }, async ({ holder, waiter }) => {
+        await holder`BEGIN IMMEDIATE`
+        begin = await waiter`.timer BEGIN IMMEDIATE`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test.fails('myth: while a synchronous driver waits, the timers of its event loop go on', () => {
+      expect(begin.rows).toEqual([{ timer: 'first' }])
+    })
+    test('the waiter gets its SQLITE_BUSY before a timer fires that was set for one millisecond', () => {
+      expect(begin).toMatchObject({ code: 'SQLITE_BUSY', rows: [{ timer: 'last' }] })
+    })
+    test('the waiter keeps the timer waiting for its whole timeout of 100 ms', () => {
+      expect(begin.waited).toBeGreaterThanOrEqual(100)
+    })
+  })
+})
+
+describe('Two connections of one event loop, rollback journal', () => {
+  describe('when the waiter is given 300 ms, and the COMMIT of the holder is sent meanwhile', { tags: ['q36', 'q37'] }, () => {
+    let begin: Outcome, commit: Outcome, story: Story
+
+    beforeAll(async () => {
+      const connection: Setting = { timeout: 300, process: 'shop' }
+      story = await contend('delete', { holder: connection, waiter: connection }, async ({ holder, waiter }) => {
+        await holder`BEGIN IMMEDIATE`
+        const turn = waiter`BEGIN IMMEDIATE`
+        await turn.blocks()
+        const end = holder`COMMIT`
+        begin = await turn
+        commit = await end
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the waiter is turned away with SQLITE_BUSY, as in the write-ahead log', () => {
+      expect(begin.code).toBe('SQLITE_BUSY')
+    })
+    test('the waiter is turned away after its whole timeout of 300 ms, although the COMMIT has long been sent', () => {
+      expect(begin.waited).toBeGreaterThanOrEqual(300)
+      expect(begin.waited).toBeLessThan(5_000)
+    })
+    test('the holder commits as soon as the waiter has given up', () => {
+      expect(commit.code).toBe('SQLITE_OK')
+    })
+  })
+})
+
+describe('Worker threads, five-second timeout, write-ahead log', () => {
+  describe('when the waiter waits in a worker thread, and the holder is in the main thread', { tags: ['q36', 'q37'] }, () => {
+    let begin: Outcome, commit: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { holder: { timeout: 5_000, process: 'shop' }, waiter: { timeout: 5_000, process: 'shop', worker: true } }
+      story = await contend('wal', cast, async ({ holder, waiter }) => {
+        await holder`BEGIN IMMEDIATE`
+        const turn = waiter`.timer BEGIN IMMEDIATE`
+        await turn.blocks()
+        await holder`.timer`
+        await turn.blocks()
+        commit = await holder`COMMIT`
+        begin = await turn
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test.fails('myth: a synchronous driver stops its whole process while it waits, in whatever thread', () => {
+      expect(begin.rows).toEqual([{ timer: 'last' }])
+    })
+    test('the waiter does not stop the main thread: a timer fires there, and then it gets its SQLITE_OK', () => {
+      expect(begin).toMatchObject({ code: 'SQLITE_OK', rows: [{ timer: 'first' }] })
+    })
+    test('the holder commits while the waiter waits', () => {
+      expect(commit.code).toBe('SQLITE_OK')
+    })
+    test('the waiter is inside its own transaction then', () => {
+      expect(begin.inTransaction).toBe(true)
+    })
+  })
+
+  describe('when holder and waiter have a worker thread each', { tags: ['q37'] }, () => {
+    let begin: Outcome, read: Outcome, commit: Outcome, story: Story
+
+    beforeAll(async () => {
+      const thread: Setting = { timeout: 5_000, process: 'shop', worker: true }
+      story = await contend('wal', { holder: thread, waiter: thread }, async ({ holder, waiter }) => {
+        await holder`BEGIN IMMEDIATE`
+        await holder`UPDATE counter SET n = n + 1`
+        const turn = waiter`BEGIN IMMEDIATE`
+        await turn.blocks()
+        await holder`COMMIT`
+        begin = await turn
+        read = await waiter`SELECT n FROM counter`
+        await waiter`UPDATE counter SET n = n + 1`
+        commit = await waiter`COMMIT`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the waiter waits its turn, as another process would, and its BEGIN IMMEDIATE is SQLITE_OK', () => {
+      expect(begin.code).toBe('SQLITE_OK')
+    })
+    test('the waiter reads what the holder has written', () => {
+      expect(read.rows).toEqual([{ n: 1 }])
+    })
+    test('the waiter commits', () => {
+      expect(commit.code).toBe('SQLITE_OK')
+    })
+  })
+})
+
+describe('Worker threads, five-second timeout, rollback journal', () => {
+  describe('when holder and waiter have a worker thread each', { tags: ['q37'] }, () => {
+    let begin: Outcome, read: Outcome, commit: Outcome, story: Story
+
+    beforeAll(async () => {
+      const thread: Setting = { timeout: 5_000, process: 'shop', worker: true }
+      story = await contend('delete', { holder: thread, waiter: thread }, async ({ holder, waiter }) => {
+        await holder`BEGIN IMMEDIATE`
+        await holder`UPDATE counter SET n = n + 1`
+        const turn = waiter`BEGIN IMMEDIATE`
+        await turn.blocks()
+        await holder`COMMIT`
+        begin = await turn
+        read = await waiter`SELECT n FROM counter`
+        await waiter`UPDATE counter SET n = n + 1`
+        commit = await waiter`COMMIT`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the waiter waits its turn, as another process would, and its BEGIN IMMEDIATE is SQLITE_OK', () => {
+      expect(begin.code).toBe('SQLITE_OK')
+    })
+    test('the waiter reads what the holder has written', () => {
+      expect(read.rows).toEqual([{ n: 1 }])
+    })
+    test('the waiter commits', () => {
+      expect(commit.code).toBe('SQLITE_OK')
+    })
+  })
+})
+
+describe.skipIf(process.platform === 'win32')('Two SQLite libraries in one process, write-ahead log (POSIX)', () => {
+  const first: Setting = { timeout: 0, process: 'shop', driver: 'better-sqlite3' }
+  const other: Setting = { timeout: 0, process: 'shop', driver: 'node:sqlite' }
+  const stranger: Setting = { timeout: 0 }
+
+  describe('when both say BEGIN IMMEDIATE', { tags: ['q37'] }, () => {
+    let refused: Outcome, begin: Outcome, commit: Outcome, late: Outcome, total: Outcome, check: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('wal', { first, other, stranger }, async ({ first, other, stranger }) => {
+        await first`UPDATE counter SET n = 10`
+        await first`BEGIN IMMEDIATE`
+        refused = await stranger`BEGIN IMMEDIATE`
+        begin = await other`BEGIN IMMEDIATE`
+        await first`UPDATE counter SET n = n + 1`
+        commit = await first`COMMIT`
+        await other`UPDATE counter SET n = n + 1`
+        late = await other`COMMIT`
+        total = await stranger`SELECT n FROM counter`
+        check = await stranger`PRAGMA integrity_check`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the stranger, in another process, is turned away with SQLITE_BUSY: the first does hold the lock', () => {
+      expect(refused.code).toBe('SQLITE_BUSY')
+    })
+    test.fails('myth: two libraries in one process exclude each other as two processes do', () => {
+      expect(begin.code).toBe('SQLITE_BUSY')
+    })
+    test('the other is admitted with SQLITE_OK, while the first holds the lock: each library believes that it is alone', () => {
+      expect(begin.code).toBe('SQLITE_OK')
+    })
+    test('the first commits, SQLITE_OK', () => {
+      expect(commit.code).toBe('SQLITE_OK')
+    })
+    test('the other commits as well, SQLITE_OK: nobody notices', () => {
+      expect(late.code).toBe('SQLITE_OK')
+    })
+    test.fails('myth: two changes under BEGIN IMMEDIATE, both confirmed, are both there: n is 12', () => {
+      expect(total.rows).toEqual([{ n: 12 }])
+    })
+    test('the stranger, reading with SQLITE_OK, finds that one of the two confirmed changes is lost: n is 11', () => {
+      expect(total).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 11 }] })
+    })
+    test('the stranger finds the database intact: the integrity check does not tell', () => {
+      expect(check.rows).toEqual([{ integrity_check: 'ok' }])
+    })
+  })
+
+  describe('when both say BEGIN IMMEDIATE, each in a worker thread', { tags: ['q37'] }, () => {
+    let begin: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { first: { ...first, worker: true }, other: { ...other, worker: true } }
+      story = await contend('wal', cast, async ({ first, other }) => {
+        await first`BEGIN IMMEDIATE`
+        begin = await other`BEGIN IMMEDIATE`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the other is admitted with SQLITE_OK all the same: locks belong to the process, not to the thread', () => {
+      expect(begin.code).toBe('SQLITE_OK')
+    })
+  })
+
+  describe('when the other reads for the first time while the first holds the lock', { tags: ['q37'] }, () => {
+    let begin: Outcome, confirmed: Outcome, commit: Outcome, total: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('wal', { first, other, stranger }, async ({ first, other, stranger }) => {
+        await first`UPDATE counter SET n = 10`
+        await first`BEGIN IMMEDIATE`
+        await other`SELECT n FROM counter`
+        begin = await stranger`BEGIN IMMEDIATE`
+        await stranger`UPDATE counter SET n = n + 1`
+        confirmed = await stranger`COMMIT`
+        await first`UPDATE counter SET n = n + 1`
+        commit = await first`COMMIT`
+        total = await stranger`SELECT n FROM counter`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test.fails('myth: a reader cannot cost its process the write lock', () => {
+      expect(begin.code).toBe('SQLITE_BUSY')
+    })
+    test('the stranger, in another process, is admitted with SQLITE_OK', () => {
+      expect(begin.code).toBe('SQLITE_OK')
+    })
+    test('the stranger commits, SQLITE_OK', () => {
+      expect(confirmed.code).toBe('SQLITE_OK')
+    })
+    test('the first commits, SQLITE_OK, on top of what it read before', () => {
+      expect(commit.code).toBe('SQLITE_OK')
+    })
+    test('the stranger finds that one of the two confirmed changes is lost: n is 11', () => {
+      expect(total.rows).toEqual([{ n: 11 }])
+    })
+  })
+
+  describe('when the other has been closed before the first writes', { tags: ['q37'] }, () => {
+    let update: Outcome, own: Outcome, missing: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('wal', { first, other, stranger }, async ({ first, other, stranger }) => {
+        await first`SELECT n FROM counter`
+        await other`SELECT n FROM counter`
+        await other`.close`
+        update = await first`UPDATE counter SET n = n + 1`
+        own = await first`SELECT n FROM counter`
+        missing = await stranger`SELECT n FROM counter`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the first is told SQLITE_OK for its change', () => {
+      expect(update.code).toBe('SQLITE_OK')
+    })
+    test('the first reads its change back: n is 1', () => {
+      expect(own.rows).toEqual([{ n: 1 }])
+    })
+    test.fails('myth: what is committed in one process, the next process sees', () => {
+      expect(missing.rows).toEqual([{ n: 1 }])
+    })
+    test('the stranger, with SQLITE_OK, does not see it: n is 0', () => {
+      expect(missing).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 0 }] })
+    })
+  })
+
+  describe.skipIf(process.platform !== 'linux')(
+    'when the other is closed inside a transaction of the first (needs /proc)',
+    { tags: ['q37'] },
+    () => {
+      let held: Outcome, closed: Outcome, still: Outcome, story: Story
+
+      beforeAll(async () => {
+        story = await contend('wal', { first, other }, async ({ first, other }) => {
+          await other`SELECT n FROM counter`
+          held = await first`BEGIN IMMEDIATE`
+          closed = await other`.close`
+          still = await first`SELECT n FROM counter`
+        })
+      })
+      beforeEach((context) => show(context, story))
+
+      test('the first holds the WRITE lock before', () => {
+        expect(held.locks).toContain('WRITE')
+      })
+      test('the first holds no lock at all afterwards', () => {
+        expect(closed.locks).toEqual([])
+      })
+      test('the first goes on in its transaction as if nothing had happened, SQLITE_OK', () => {
+        expect(still).toMatchObject({ code: 'SQLITE_OK', inTransaction: true, locks: [] })
+      })
+    },
+  )
+})
+
+describe.skipIf(process.platform === 'win32')('Two SQLite libraries in one process, rollback journal (POSIX)', () => {
+  const first: Setting = { timeout: 0, process: 'shop', driver: 'better-sqlite3' }
+  const other: Setting = { timeout: 0, process: 'shop', driver: 'node:sqlite' }
+  const stranger: Setting = { timeout: 0 }
+
+  describe('when both say BEGIN IMMEDIATE, and read before they write', { tags: ['q37'] }, () => {
+    let begin: Outcome, commit: Outcome, late: Outcome, total: Outcome, check: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('delete', { first, other, stranger }, async ({ first, other, stranger }) => {
+        await first`BEGIN IMMEDIATE`
+        await first`SELECT n FROM counter`
+        begin = await other`BEGIN IMMEDIATE`
+        await other`SELECT n FROM counter`
+        await first`UPDATE counter SET n = n + 1`
+        commit = await first`COMMIT`
+        await other`UPDATE counter SET n = n + 1`
+        late = await other`COMMIT`
+        total = await stranger`SELECT n FROM counter`
+        check = await stranger`PRAGMA integrity_check`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the other is admitted with SQLITE_OK, while the first holds the lock', () => {
+      expect(begin.code).toBe('SQLITE_OK')
+    })
+    test('the first commits, SQLITE_OK', () => {
+      expect(commit.code).toBe('SQLITE_OK')
+    })
+    test('the other commits as well, SQLITE_OK: nobody notices', () => {
+      expect(late.code).toBe('SQLITE_OK')
+    })
+    test.fails('myth: two changes under BEGIN IMMEDIATE, both confirmed, are both there: n is 2', () => {
+      expect(total.rows).toEqual([{ n: 2 }])
+    })
+    test('the stranger, reading with SQLITE_OK, finds that one of the two confirmed changes is lost: n is 1', () => {
+      expect(total).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 1 }] })
+    })
+    test('the stranger finds the database intact: the integrity check does not tell', () => {
+      expect(check.rows).toEqual([{ integrity_check: 'ok' }])
+    })
+  })
+
+  describe('when the other only reads while the first holds the lock', { tags: ['q37'] }, () => {
+    let begin: Outcome, confirmed: Outcome, commit: Outcome, total: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('delete', { first, other, stranger }, async ({ first, other, stranger }) => {
+        await first`BEGIN IMMEDIATE`
+        await first`SELECT n FROM counter`
+        await other`SELECT n FROM counter`
+        begin = await stranger`BEGIN IMMEDIATE`
+        await stranger`UPDATE counter SET n = n + 1`
+        confirmed = await stranger`COMMIT`
+        await first`UPDATE counter SET n = n + 1`
+        commit = await first`COMMIT`
+        total = await stranger`SELECT n FROM counter`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the stranger, in another process, is admitted with SQLITE_OK: the read of the other has ended, and all locks with it', () => {
+      expect(begin.code).toBe('SQLITE_OK')
+    })
+    test('the stranger commits, SQLITE_OK', () => {
+      expect(confirmed.code).toBe('SQLITE_OK')
+    })
+    test('the first commits, SQLITE_OK, on top of what it read before', () => {
+      expect(commit.code).toBe('SQLITE_OK')
+    })
+    test('the stranger finds that one of the two confirmed changes is lost: n is 1', () => {
+      expect(total.rows).toEqual([{ n: 1 }])
+    })
+  })
+
+  describe('when the first has written more than its cache holds, and the other reads', { tags: ['q37'] }, () => {
+    let read: Outcome, commit: Outcome, after: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('delete', { first, other, stranger }, async ({ first, other, stranger }) => {
+        await first`CREATE TABLE diary (line TEXT)`
+        await first`PRAGMA cache_size = 5`
+        await first`BEGIN IMMEDIATE`
+        await first`INSERT INTO diary SELECT hex(zeroblob(2000)) FROM json_each('[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]')`
+        read = await other`SELECT count(*) FROM diary`
+        commit = await first`COMMIT`.mayAnswer('SQLITE_IOERR_DELETE_NOENT')
+        after = await stranger`SELECT count(*) FROM diary`.mayAnswer('SQLITE_CORRUPT')
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the other reads, SQLITE_OK', () => {
+      expect(read).toMatchObject({ code: 'SQLITE_OK', rows: [{ 'count(*)': 0 }] })
+    })
+    test('the first is turned away at COMMIT with SQLITE_IOERR_DELETE_NOENT: the other has rolled its journal back', () => {
+      expect(commit).toMatchObject({ code: 'SQLITE_IOERR_DELETE_NOENT', inTransaction: false })
+    })
+    test.fails('myth: the worst that can happen is an error', () => {
+      expect(after.code).toBe('SQLITE_OK')
+    })
+    test('the stranger finds a database that is destroyed: SQLITE_CORRUPT', () => {
+      expect(after.code).toBe('SQLITE_CORRUPT')
+    })
+  })
+
+  describe.skipIf(process.platform !== 'linux')(
+    'when the other is closed inside a transaction of the first (needs /proc)',
+    { tags: ['q37'] },
+    () => {
+      let held: Outcome, closed: Outcome, still: Outcome, begin: Outcome, story: Story
+
+      beforeAll(async () => {
+        story = await contend('delete', { first, other, stranger }, async ({ first, other, stranger }) => {
+          await other`SELECT n FROM counter`
+          held = await first`BEGIN IMMEDIATE`
+          closed = await other`.close`
+          still = await first`SELECT n FROM counter`
+          begin = await stranger`BEGIN IMMEDIATE`
+        })
+      })
+      beforeEach((context) => show(context, story))
+
+      test('the first holds the RESERVED lock before', () => {
+        expect(held.locks).toEqual(['RESERVED'])
+      })
+      test('the first holds no lock at all afterwards', () => {
+        expect(closed.locks).toEqual([])
+      })
+      test('the first goes on in its transaction as if nothing had happened, SQLITE_OK', () => {
+        expect(still).toMatchObject({ code: 'SQLITE_OK', inTransaction: true, locks: [] })
+      })
+      test('the stranger, in another process, is admitted with SQLITE_OK, and holds RESERVED now', () => {
+        expect(begin).toMatchObject({ code: 'SQLITE_OK', locks: ['RESERVED'] })
+      })
+    },
+  )
+})
+
+describe.skipIf(process.platform === 'win32')('A process that reads its own database file, rollback journal (POSIX)', () => {
+  const holder: Setting = { timeout: 0, program: 'looks-at-files.ts' }
+  const other: Setting = { timeout: 0 }
+
+  describe('when the holder of the lock reads the file', { tags: ['q37'] }, () => {
+    let read: Outcome, begin: Outcome, confirmed: Outcome, commit: Outcome, total: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('delete', { holder, other }, async ({ holder, other }) => {
+        await holder`BEGIN IMMEDIATE`
+        await holder`SELECT n FROM counter`
+        read = await holder`.read database.db`
+        begin = await other`BEGIN IMMEDIATE`
+        await other`UPDATE counter SET n = n + 1`
+        confirmed = await other`COMMIT`
+        await holder`UPDATE counter SET n = n + 1`
+        commit = await holder`COMMIT`
+        total = await other`SELECT n FROM counter`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the holder believes that it is inside its transaction', () => {
+      expect(read.inTransaction).toBe(true)
+    })
+    test.fails('myth: to read the file does no harm: the other is still locked out', () => {
+      expect(begin.code).toBe('SQLITE_BUSY')
+    })
+    test('the other is admitted with SQLITE_OK: closing the file has dropped every lock that its process held on it', () => {
+      expect(begin.code).toBe('SQLITE_OK')
+    })
+    test('the other commits, SQLITE_OK', () => {
+      expect(confirmed.code).toBe('SQLITE_OK')
+    })
+    test('the holder commits as well, SQLITE_OK', () => {
+      expect(commit.code).toBe('SQLITE_OK')
+    })
+    test('the other finds that one of the two confirmed changes is lost: n is 1', () => {
+      expect(total.rows).toEqual([{ n: 1 }])
+    })
+  })
+
+  describe.skipIf(process.platform !== 'linux')(
+    'when the holder of the lock reads the file, and goes on (needs /proc)',
+    { tags: ['q37'] },
+    () => {
+      let held: Outcome, read: Outcome, update: Outcome, story: Story
+
+      beforeAll(async () => {
+        story = await contend('delete', { holder }, async ({ holder }) => {
+          held = await holder`BEGIN IMMEDIATE`
+          read = await holder`.read database.db`
+          update = await holder`UPDATE counter SET n = n + 1`
+        })
+      })
+      beforeEach((context) => show(context, story))
+
+      test('the holder holds the RESERVED lock before', () => {
+        expect(held.locks).toEqual(['RESERVED'])
+      })
+      test('the holder holds no lock afterwards', () => {
+        expect(read.locks).toEqual([])
+      })
+      test('the holder writes without a lock, SQLITE_OK', () => {
+        expect(update).toMatchObject({ code: 'SQLITE_OK', inTransaction: true, locks: [] })
+      })
+    },
+  )
+
+  describe('when the holder only asks about the file, and has another process read it', { tags: ['q37'] }, () => {
+    let stat: Outcome, exists: Outcome, cat: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('delete', { holder, other }, async ({ holder, other }) => {
+        await holder`BEGIN IMMEDIATE`
+        await holder`.stat database.db`
+        stat = await other`BEGIN IMMEDIATE`
+        await holder`.exists database.db`
+        exists = await other`BEGIN IMMEDIATE`
+        await holder`.cat database.db`
+        cat = await other`BEGIN IMMEDIATE`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the other is turned away with SQLITE_BUSY after the holder has asked for the size', () => {
+      expect(stat.code).toBe('SQLITE_BUSY')
+    })
+    test('the other is turned away with SQLITE_BUSY after the holder has asked whether the file exists', () => {
+      expect(exists.code).toBe('SQLITE_BUSY')
+    })
+    test('the other is turned away with SQLITE_BUSY after a child process of the holder has read the whole file', () => {
+      expect(cat.code).toBe('SQLITE_BUSY')
+    })
+  })
+
+  describe('when the holder opens and closes the file, or copies it', { tags: ['q37'] }, () => {
+    let open: Outcome, copy: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('delete', { holder, other }, async ({ holder, other }) => {
+        await holder`BEGIN IMMEDIATE`
+        await holder`.open database.db`
+        open = await other`BEGIN IMMEDIATE`
+        await other`ROLLBACK`
+        await holder`ROLLBACK`
+        await holder`BEGIN IMMEDIATE`
+        await holder`.copy database.db`
+        copy = await other`BEGIN IMMEDIATE`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the other is admitted with SQLITE_OK after the holder has opened and closed the file, and read not a byte', () => {
+      expect(open.code).toBe('SQLITE_OK')
+    })
+    test.fails('myth: to copy the file, it is enough to hold its write lock: that keeps the other out', () => {
+      expect(copy.code).toBe('SQLITE_BUSY')
+    })
+    test('the other is admitted with SQLITE_OK after the holder has copied the file: the copy itself has let go of the lock', () => {
+      expect(copy.code).toBe('SQLITE_OK')
+    })
+  })
+})
+
+describe.skipIf(process.platform === 'win32')('A process that reads its own database file, write-ahead log (POSIX)', () => {
+  const holder: Setting = { timeout: 0, program: 'looks-at-files.ts' }
+  const other: Setting = { timeout: 0 }
+
+  describe('when the holder of the lock reads the database and its -wal file', { tags: ['q37'] }, () => {
+    let database: Outcome, log: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('wal', { holder, other }, async ({ holder, other }) => {
+        await holder`BEGIN IMMEDIATE`
+        await holder`.read database.db`
+        database = await other`BEGIN IMMEDIATE`
+        await holder`.read database.db-wal`
+        log = await other`BEGIN IMMEDIATE`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the other is turned away with SQLITE_BUSY after the database is read: the write lock is not on that file', () => {
+      expect(database.code).toBe('SQLITE_BUSY')
+    })
+    test('the other is turned away with SQLITE_BUSY after the -wal file is read: nobody ever locks that', () => {
+      expect(log.code).toBe('SQLITE_BUSY')
+    })
+  })
+
+  describe('when the holder of the lock reads the -shm file', { tags: ['q37'] }, () => {
+    let read: Outcome, begin: Outcome, confirmed: Outcome, commit: Outcome, total: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('wal', { holder, other }, async ({ holder, other }) => {
+        await holder`UPDATE counter SET n = 10`
+        await holder`BEGIN IMMEDIATE`
+        read = await holder`.read database.db-shm`
+        begin = await other`BEGIN IMMEDIATE`
+        await other`UPDATE counter SET n = n + 1`
+        confirmed = await other`COMMIT`
+        await holder`UPDATE counter SET n = n + 1`
+        commit = await holder`COMMIT`
+        total = await other`SELECT n FROM counter`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the holder believes that it is inside its transaction', () => {
+      expect(read.inTransaction).toBe(true)
+    })
+    test.fails('myth: in WAL mode the holder may copy all three files, lock in hand', () => {
+      expect(begin.code).toBe('SQLITE_BUSY')
+    })
+    test('the other is admitted with SQLITE_OK: the write lock was on the -shm file', () => {
+      expect(begin.code).toBe('SQLITE_OK')
+    })
+    test('the other commits, SQLITE_OK', () => {
+      expect(confirmed.code).toBe('SQLITE_OK')
+    })
+    test('the holder commits as well, SQLITE_OK', () => {
+      expect(commit.code).toBe('SQLITE_OK')
+    })
+    test('the other finds that one of the two confirmed changes is lost: n is 11', () => {
+      expect(total.rows).toEqual([{ n: 11 }])
+    })
+  })
+
+  describe.skipIf(process.platform !== 'linux')(
+    'when the holder of the lock reads all three files (needs /proc)',
+    { tags: ['q37'] },
+    () => {
+      let held: Outcome, database: Outcome, log: Outcome, memory: Outcome, story: Story
+
+      beforeAll(async () => {
+        story = await contend('wal', { holder }, async ({ holder }) => {
+          held = await holder`BEGIN IMMEDIATE`
+          database = await holder`.read database.db`
+          log = await holder`.read database.db-wal`
+          memory = await holder`.read database.db-shm`
+        })
+      })
+      beforeEach((context) => show(context, story))
+
+      test('the holder holds SHARED, WRITE, READ(0) and DMS before', () => {
+        expect(held.locks).toEqual(['SHARED', 'WRITE', 'READ(0)', 'DMS'])
+      })
+      test('the holder loses SHARED with the database', () => {
+        expect(database.locks).toEqual(['WRITE', 'READ(0)', 'DMS'])
+      })
+      test('the holder loses nothing with the -wal file', () => {
+        expect(log.locks).toEqual(['WRITE', 'READ(0)', 'DMS'])
+      })
+      test('the holder loses what is left with the -shm file', () => {
+        expect(memory).toMatchObject({ locks: [], inTransaction: true })
+      })
+    },
+  )
+})
