@@ -71,6 +71,9 @@ export default class Page implements Reporter {
     if (!whole || !usual || errors.length > 0 || reason !== 'passed') return
 
     const claims = chapters.flatMap(claimsOf)
+    const open = tags.filter(({ name }) => !claims.some(({ questions }) => questions.includes(name)))
+    if (open.length > 0)
+      throw new Error(`no test settles ${open.map(({ name, description }) => `${name} (${description})`).join(', ')}`)
     const sqlite = new Database(':memory:').prepare('SELECT sqlite_version()').pluck().get()
     const seen = { sqlite: `${sqlite}`, driver: `better-sqlite3 ${driver.version}` }
     const written = [

@@ -34,7 +34,7 @@ describe('A reader in a transaction and a writer, rollback journal', () => {
         after = await newcomer`SELECT n FROM counter`
       })
     })
-    beforeEach((context) => show(context, story))
+    beforeEach((context) => show(context, story, 'a-refused-commit.svg'))
 
     test('the writer is turned away at COMMIT with SQLITE_BUSY, and its transaction is open', () => {
       expect(commit).toMatchObject({ code: 'SQLITE_BUSY', inTransaction: true })
@@ -151,7 +151,7 @@ describe('A reader in a transaction and a writer, rollback journal', () => {
         entry = await door
       })
     })
-    beforeEach((context) => show(context, story))
+    beforeEach((context) => show(context, story, 'commit-waits.svg'))
 
     test.fails('myth: readers who come and go can keep a COMMIT waiting for ever', () => {
       expect(refused.code).toBe('SQLITE_OK')

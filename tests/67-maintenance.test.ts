@@ -129,7 +129,7 @@ describe('Checkpoints, write-ahead log', { tags: ['q27'] }, () => {
         after = await writer`UPDATE counter SET n = 3`
       })
     })
-    beforeEach((context) => show(context, story))
+    beforeEach((context) => show(context, story, 'a-checkpoint-waits.svg'))
 
     test.fails('myth: one who only reads never keeps a writer out, in WAL mode', () => {
       expect(write.code).toBe('SQLITE_OK')

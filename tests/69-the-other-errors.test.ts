@@ -1,0 +1,427 @@
+/**
+ * Errors that are taken for "database is locked". "database table is locked" is SQLITE_LOCKED: a connection is in its own way, or in
+ * that of one with which it shares a cache, and no timeout applies. SQLITE_BUSY_RECOVERY is "database is locked" like any other, and
+ * the timeout applies. SQLITE_PROTOCOL is not told here: it takes a race that goes on for seconds, and no lock-step leads to it.
+ *
+ * https://sqlite.org/rescode.html#locked · https://sqlite.org/sharedcache.html · https://sqlite.org/rescode.html#busy_recovery ·
+ * https://sqlite.org/rescode.html#readonly_rollback · https://sqlite.org/lang_transaction.html
+ */
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { contend, type Outcome, type Story } from '../helpers/contend.ts'
+import { show } from '../helpers/show.ts'
+
+describe('A connection in its own way, five-second timeout, write-ahead log', () => {
+  describe('when it drops a table in the middle of a SELECT from another, node:sqlite', { tags: ['q32'] }, () => {
+    let drop: Outcome, write: Outcome, after: Outcome, story: Story
+
+    beforeAll(async () => {
+      const loner = { timeout: 5_000, driver: 'node:sqlite', program: 'iterator.ts' } as const
+      story = await contend('wal', { loner }, async ({ loner }) => {
+        await loner`CREATE TABLE diary (line TEXT)`
+        await loner`.first SELECT n FROM counter`
+        drop = await loner`DROP TABLE diary`
+        write = await loner`UPDATE counter SET n = n + 1`
+        await loner`.break`
+        after = await loner`DROP TABLE diary`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the loner, though alone, is told "database table is locked", of a table that nobody reads', () => {
+      expect(drop.message).toBe('database table is locked')
+    })
+    test.fails('myth: a busy timeout applies to "database table is locked"', () => {
+      expect(drop.waited).toBeGreaterThanOrEqual(5_000)
+    })
+    test('the loner gets SQLITE_LOCKED at once, with most of its five seconds to spare', () => {
+      expect(drop.code).toBe('SQLITE_LOCKED')
+      expect(drop.waited).toBeLessThan(1_000)
+    })
+    test('the loner may write beside its own SELECT, to the very table it reads', () => {
+      expect(write.code).toBe('SQLITE_OK')
+    })
+    test('the loner drops the table once it has let the SELECT go', () => {
+      expect(after.code).toBe('SQLITE_OK')
+    })
+  })
+
+  describe('when it drops a table in the middle of a SELECT from another, better-sqlite3', { tags: ['q32'] }, () => {
+    let drop: Outcome, story: Story
+
+    beforeAll(async () => {
+      const loner = { timeout: 5_000, driver: 'better-sqlite3', program: 'iterator.ts' } as const
+      story = await contend('wal', { loner }, async ({ loner }) => {
+        await loner`CREATE TABLE diary (line TEXT)`
+        await loner`.first SELECT n FROM counter`
+        drop = await loner`DROP TABLE diary`.mayAnswer('TypeError')
+        await loner`.break`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('better-sqlite3 does not ask SQLite: it throws a TypeError, "This database connection is busy executing a query"', () => {
+      expect(drop.code).toBe('TypeError')
+      expect(drop.message).toBe('This database connection is busy executing a query')
+    })
+  })
+
+  describe('when it wants a checkpoint in the middle of its own SELECT', { tags: ['q32'] }, () => {
+    let checkpoint: Outcome, after: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('wal', { loner: { timeout: 5_000, program: 'iterator.ts' } }, async ({ loner }) => {
+        await loner`UPDATE counter SET n = n + 1`
+        await loner`.first SELECT n FROM counter`
+        checkpoint = await loner`PRAGMA wal_checkpoint(TRUNCATE)`
+        await loner`.break`
+        after = await loner`PRAGMA wal_checkpoint(TRUNCATE)`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the loner gets SQLITE_LOCKED at once', () => {
+      expect(checkpoint.code).toBe('SQLITE_LOCKED')
+      expect(checkpoint.waited).toBeLessThan(1_000)
+    })
+    test('the loner has its checkpoint once it has let the SELECT go', () => {
+      expect(after).toMatchObject({ code: 'SQLITE_OK', rows: [{ busy: 0 }] })
+    })
+  })
+
+  describe('when another drops the table that it reads', { tags: ['q32'] }, () => {
+    let drop: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { reader: { timeout: 5_000, program: 'iterator.ts' }, other: { timeout: 5_000 } }
+      story = await contend('wal', cast, async ({ reader, other }) => {
+        await reader`.first SELECT n FROM counter`
+        drop = await other`DROP TABLE counter`
+        await reader`.break`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the other, on a connection of its own, drops the table: SQLITE_OK', () => {
+      expect(drop.code).toBe('SQLITE_OK')
+    })
+  })
+})
+
+describe('A connection in its own way, five-second timeout, rollback journal', () => {
+  describe('when it drops a table in the middle of a SELECT from another, node:sqlite', { tags: ['q32'] }, () => {
+    let drop: Outcome, story: Story
+
+    beforeAll(async () => {
+      const loner = { timeout: 5_000, driver: 'node:sqlite', program: 'iterator.ts' } as const
+      story = await contend('delete', { loner }, async ({ loner }) => {
+        await loner`CREATE TABLE diary (line TEXT)`
+        await loner`.first SELECT n FROM counter`
+        drop = await loner`DROP TABLE diary`
+        await loner`.break`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the loner gets SQLITE_LOCKED at once, as in the write-ahead log', () => {
+      expect(drop.code).toBe('SQLITE_LOCKED')
+      expect(drop.waited).toBeLessThan(1_000)
+    })
+  })
+
+  describe('when another drops the table that it reads', { tags: ['q32'] }, () => {
+    let drop: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { reader: { timeout: 5_000, program: 'iterator.ts' }, other: { timeout: 5_000 } }
+      story = await contend('delete', cast, async ({ reader, other }) => {
+        await reader`.first SELECT n FROM counter`
+        const turn = other`DROP TABLE counter`
+        await turn.blocks()
+        await reader`.break`
+        drop = await turn
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the other, on a connection of its own, waits until the SELECT is let go, and drops the table', () => {
+      expect(drop.code).toBe('SQLITE_OK')
+    })
+  })
+})
+
+describe('Two connections of one process with a shared cache, five-second timeout, write-ahead log', () => {
+  describe('when one is writing', { tags: ['q32'] }, () => {
+    let read: Outcome, begin: Outcome, outside: Outcome, dirty: Outcome, after: Outcome, story: Story
+
+    beforeAll(async () => {
+      const shared = { timeout: 5_000, driver: 'node:sqlite', uri: 'cache=shared', process: 'family' } as const
+      const cast = { writer: shared, sibling: shared, outsider: { timeout: 0 } }
+      story = await contend('wal', cast, async ({ writer, sibling, outsider }) => {
+        await writer`BEGIN IMMEDIATE`
+        await writer`UPDATE counter SET n = n + 1`
+        read = await sibling`SELECT n FROM counter`
+        begin = await sibling`BEGIN IMMEDIATE`
+        outside = await outsider`SELECT n FROM counter`
+        await sibling`PRAGMA read_uncommitted = ON`
+        dirty = await sibling`SELECT n FROM counter`
+        await writer`ROLLBACK`
+        after = await sibling`SELECT n FROM counter`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test.fails('myth: in the write-ahead log, a writer never keeps a reader out', () => {
+      expect(read.code).toBe('SQLITE_OK')
+    })
+    test('the sibling that reads is turned away with SQLITE_LOCKED_SHAREDCACHE, "database table is locked: counter"', () => {
+      expect(read.code).toBe('SQLITE_LOCKED_SHAREDCACHE')
+      expect(read.message).toBe('database table is locked: counter')
+    })
+    test('an outsider reads beside the writer with SQLITE_OK', () => {
+      expect(outside).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 0 }] })
+    })
+    test.fails('myth: with a timeout, the sibling waits its turn', () => {
+      expect(begin.waited).toBeGreaterThanOrEqual(5_000)
+    })
+    test('the sibling that says BEGIN IMMEDIATE is turned away with SQLITE_LOCKED_SHAREDCACHE at once', () => {
+      expect(begin.code).toBe('SQLITE_LOCKED_SHAREDCACHE')
+      expect(begin.waited).toBeLessThan(1_000)
+    })
+    test.fails('myth: nobody ever reads what another connection has not committed', () => {
+      expect(dirty.rows).toEqual([{ n: 0 }])
+    })
+    test('the sibling with read_uncommitted is not refused, and reads the 1 that is never committed', () => {
+      expect(dirty).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 1 }] })
+      expect(after.rows).toEqual([{ n: 0 }])
+    })
+  })
+
+  describe('when one is reading', { tags: ['q32'] }, () => {
+    let refused: Outcome, elsewhere: Outcome, repeated: Outcome, story: Story
+
+    beforeAll(async () => {
+      const shared = { timeout: 5_000, driver: 'node:sqlite', uri: 'cache=shared', process: 'family' } as const
+      story = await contend('wal', { reader: shared, sibling: shared }, async ({ reader, sibling }) => {
+        await reader`CREATE TABLE diary (line TEXT)`
+        await reader`BEGIN`
+        await reader`SELECT n FROM counter`
+        refused = await sibling`UPDATE counter SET n = n + 1`
+        elsewhere = await sibling`INSERT INTO diary VALUES ('Dear diary')`
+        await reader`COMMIT`
+        repeated = await sibling`UPDATE counter SET n = n + 1`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the sibling that writes to the same table is turned away with SQLITE_LOCKED_SHAREDCACHE', () => {
+      expect(refused.code).toBe('SQLITE_LOCKED_SHAREDCACHE')
+    })
+    test('the sibling writes to another table: this lock, alone of all, is a lock on a table', () => {
+      expect(elsewhere.code).toBe('SQLITE_OK')
+    })
+    test('the sibling writes when the reader has left', () => {
+      expect(repeated.code).toBe('SQLITE_OK')
+    })
+  })
+
+  describe('when the two are in processes of their own', { tags: ['q32'] }, () => {
+    let begin: Outcome, story: Story
+
+    beforeAll(async () => {
+      const first = { timeout: 0, driver: 'node:sqlite', uri: 'cache=shared' } as const
+      const other = { timeout: 100, driver: 'node:sqlite', uri: 'cache=shared' } as const
+      story = await contend('wal', { first, other }, async ({ first, other }) => {
+        await first`BEGIN IMMEDIATE`
+        begin = await other`BEGIN IMMEDIATE`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the other waits its whole timeout of 100 ms, and gets SQLITE_BUSY: no cache is shared between processes', () => {
+      expect(begin.code).toBe('SQLITE_BUSY')
+      expect(begin.waited).toBeGreaterThanOrEqual(100)
+    })
+  })
+})
+
+describe('Two connections of one process with a shared cache, five-second timeout, rollback journal', () => {
+  describe('when one is writing', { tags: ['q32'] }, () => {
+    let read: Outcome, outside: Outcome, story: Story
+
+    beforeAll(async () => {
+      const shared = { timeout: 5_000, driver: 'node:sqlite', uri: 'cache=shared', process: 'family' } as const
+      const cast = { writer: shared, sibling: shared, outsider: { timeout: 0 } }
+      story = await contend('delete', cast, async ({ writer, sibling, outsider }) => {
+        await writer`BEGIN IMMEDIATE`
+        await writer`UPDATE counter SET n = n + 1`
+        read = await sibling`SELECT n FROM counter`
+        outside = await outsider`SELECT n FROM counter`
+        await writer`COMMIT`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the sibling that reads is turned away with SQLITE_LOCKED_SHAREDCACHE at once', () => {
+      expect(read.code).toBe('SQLITE_LOCKED_SHAREDCACHE')
+      expect(read.waited).toBeLessThan(1_000)
+    })
+    test('an outsider reads beside the writer with SQLITE_OK', () => {
+      expect(outside.code).toBe('SQLITE_OK')
+    })
+  })
+})
+
+describe('A transaction within a transaction, write-ahead log', () => {
+  describe('when BEGIN IMMEDIATE is said in a transaction that has only begun', { tags: ['q32'] }, () => {
+    let nested: Outcome, begin: Outcome, commit: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('wal', { nester: { timeout: 5_000 }, other: { timeout: 0 } }, async ({ nester, other }) => {
+        await nester`BEGIN`
+        nested = await nester`BEGIN IMMEDIATE`.mayAnswer('SQLITE_ERROR')
+        begin = await other`BEGIN IMMEDIATE`
+        await nester`UPDATE counter SET n = n + 1`
+        commit = await nester`COMMIT`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the nester gets SQLITE_ERROR, "cannot start a transaction within a transaction"', () => {
+      expect(nested.code).toBe('SQLITE_ERROR')
+      expect(nested.message).toBe('cannot start a transaction within a transaction')
+    })
+    test.fails('myth: a statement that fails has changed nothing', () => {
+      expect(begin.code).toBe('SQLITE_OK')
+    })
+    test('another who says BEGIN IMMEDIATE gets SQLITE_BUSY: the one that failed has taken the write lock', () => {
+      expect(begin.code).toBe('SQLITE_BUSY')
+    })
+    test('the transaction of the nester goes on, and commits', () => {
+      expect(nested.inTransaction).toBe(true)
+      expect(commit.code).toBe('SQLITE_OK')
+    })
+  })
+
+  describe('when another writes', { tags: ['q32'] }, () => {
+    let nested: Outcome, commit: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { writer: { timeout: 0 }, stray: { timeout: 5_000 }, nester: { timeout: 100 } }
+      story = await contend('wal', cast, async ({ writer, stray, nester }) => {
+        await writer`BEGIN IMMEDIATE`
+        commit = await stray`COMMIT`.mayAnswer('SQLITE_ERROR')
+        await nester`BEGIN`
+        nested = await nester`BEGIN IMMEDIATE`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the nester, who says BEGIN IMMEDIATE in a transaction, waits its 100 ms and gets SQLITE_BUSY, for what could never succeed', () => {
+      expect(nested.code).toBe('SQLITE_BUSY')
+      expect(nested.waited).toBeGreaterThanOrEqual(100)
+    })
+    test('a COMMIT outside a transaction waits for nobody: SQLITE_ERROR, "cannot commit - no transaction is active"', () => {
+      expect(commit.code).toBe('SQLITE_ERROR')
+      expect(commit.message).toBe('cannot commit - no transaction is active')
+      expect(commit.waited).toBeLessThan(1_000)
+    })
+  })
+})
+
+describe('A transaction within a transaction, rollback journal', () => {
+  describe('when BEGIN IMMEDIATE is said in a transaction that has only begun', { tags: ['q32'] }, () => {
+    let nested: Outcome, begin: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('delete', { nester: { timeout: 5_000 }, other: { timeout: 0 } }, async ({ nester, other }) => {
+        await nester`BEGIN`
+        nested = await nester`BEGIN IMMEDIATE`.mayAnswer('SQLITE_ERROR')
+        begin = await other`BEGIN IMMEDIATE`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the nester gets SQLITE_ERROR, and its transaction stays open', () => {
+      expect(nested).toMatchObject({ code: 'SQLITE_ERROR', inTransaction: true })
+    })
+    test('another who says BEGIN IMMEDIATE gets SQLITE_BUSY: the one that failed has taken the write lock', () => {
+      expect(begin.code).toBe('SQLITE_BUSY')
+    })
+  })
+})
+
+describe.skipIf(process.platform !== 'linux')('After a crash, write-ahead log (needs /proc)', () => {
+  describe('when one recovers the log that another has left behind', { tags: ['q33'] }, () => {
+    let refused: Outcome, late: Outcome, read: Outcome, story: Story
+
+    beforeAll(async () => {
+      const recoverer = { timeout: 0, program: 'crash.ts' }
+      const cast = { recoverer, newcomer: { timeout: 0 }, late: { timeout: 100 }, waiter: { timeout: 5_000 } }
+      story = await contend('wal', cast, async ({ recoverer, newcomer, late: hasty, waiter }) => {
+        await recoverer`.crash PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = OFF; CREATE TABLE ballast AS SELECT zeroblob(20000000)`
+        await recoverer`.recover`
+        refused = await newcomer`SELECT n FROM counter`
+        late = await hasty`SELECT n FROM counter`
+        const turn = waiter`SELECT n FROM counter`
+        await turn.blocks()
+        await recoverer`.resume`
+        read = await turn
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('a newcomer without a timeout is turned away with SQLITE_BUSY_RECOVERY, though it only wants to read', () => {
+      expect(refused.code).toBe('SQLITE_BUSY_RECOVERY')
+    })
+    test('the message of SQLITE_BUSY_RECOVERY is "database is locked" too', () => {
+      expect(refused.message).toBe('database is locked')
+    })
+    test('one with a timeout of 100 ms waits for the whole of it, and gets SQLITE_BUSY_RECOVERY', () => {
+      expect(late.code).toBe('SQLITE_BUSY_RECOVERY')
+      expect(late.waited).toBeGreaterThanOrEqual(100)
+    })
+    test.fails('myth: SQLITE_BUSY_RECOVERY is deaf to the timeout', () => {
+      expect(read.code).toBe('SQLITE_BUSY_RECOVERY')
+    })
+    test('one with a timeout of five seconds waits until the log is recovered, and reads with SQLITE_OK', () => {
+      expect(read).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 0 }] })
+    })
+  })
+})
+
+describe('After a crash, rollback journal', () => {
+  describe('when the first who comes may only read', { tags: ['q30'] }, () => {
+    let refused: Outcome, recovered: Outcome, read: Outcome, story: Story
+
+    beforeAll(async () => {
+      const crash = { timeout: 0, program: 'crash.ts' }
+      const cast = { crash, reader: { timeout: 5_000, readonly: true }, writer: { timeout: 0 } }
+      story = await contend('delete', cast, async ({ crash, reader, writer }) => {
+        await crash`.crash PRAGMA synchronous = OFF; BEGIN IMMEDIATE; UPDATE counter SET n = n + 1`
+        refused = await reader`SELECT n FROM counter`.mayAnswer('SQLITE_READONLY_ROLLBACK')
+        recovered = await writer`SELECT n FROM counter`
+        read = await reader`SELECT n FROM counter`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test.fails('myth: to read, a read-only connection is enough', () => {
+      expect(refused.code).toBe('SQLITE_OK')
+    })
+    test('the reader gets SQLITE_READONLY_ROLLBACK: somebody has to roll back what the dead one has begun', () => {
+      expect(refused.code).toBe('SQLITE_READONLY_ROLLBACK')
+    })
+    test('the message of SQLITE_READONLY_ROLLBACK is "attempt to write a readonly database", for a SELECT', () => {
+      expect(refused.message).toBe('attempt to write a readonly database')
+    })
+    test('the timeout does not apply: the reader is turned away at once', () => {
+      expect(refused.waited).toBeLessThan(1_000)
+    })
+    test('a SELECT of a connection that may write rolls back, and reads', () => {
+      expect(recovered.rows).toEqual([{ n: 0 }])
+    })
+    test('the reader reads after that', () => {
+      expect(read.rows).toEqual([{ n: 0 }])
+    })
+  })
+})
