@@ -1,279 +1,479 @@
 /**
- * To wait is to try, to sleep for a while, and to try again: SQLite's busy handler sleeps 1, 2, 5, 10, 15, 20, 25, 25, 25, 50, 50 and
- * then always 100 milliseconds (sqliteDefaultBusyCallback in main.c). Nobody is told that the lock is free, nobody stands in a line, and
- * what is compared with the timeout is the sum of these sleeps, and not a clock.
+ * To wait is to sleep and to try again: SQLite's busy handler sleeps 1, 2, 5, 10, 15, 20, 25, 25, 25, 50, 50 ms and then 100 ms at a
+ * time, until what it has slept adds up to the timeout. It looks at no clock, stands in no queue, and nobody wakes it. And it is not
+ * asked everywhere: where waiting could not help, or where SQLite does without it, SQLITE_BUSY comes at once.
  *
- * The documentation says that the handler "sleeps multiple times until at least \"ms\" milliseconds of sleeping have accumulated": it means
- * sleeping, and a process that is stopped meanwhile has slept no more than it asked for.
- *
- * https://sqlite.org/c3ref/busy_timeout.html · https://sqlite.org/c3ref/busy_handler.html
+ * https://sqlite.org/c3ref/busy_timeout.html · https://sqlite.org/c3ref/busy_handler.html · https://sqlite.org/pragma.html#pragma_busy_timeout
  */
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { contend, type Outcome, type Story } from '../helpers/contend.ts'
-import { tellsLocks } from '../helpers/kernel.ts'
 import { show } from '../helpers/show.ts'
+import { tellingLocks } from '../helpers/timeline.ts'
 
-describe('How long one waits, write-ahead log', { tags: ['q35'] }, () => {
-  describe('when the holder stays inside', () => {
-    let one: Outcome, eight: Outcome, hundred: Outcome, odd: Outcome, story: Story
+/** What a contender held while it waited, each time it did. */
+const heldWaiting = (story: Story, name: string) =>
+  story.moments.filter(({ contender, waits }) => contender === name && waits).map(tellingLocks)
+
+describe('Where a timeout of five seconds applies, rollback journal', { tags: ['q35'] }, () => {
+  describe('when a reader meets the holder of an exclusive lock', () => {
+    let select: Outcome, story: Story
 
     beforeAll(async () => {
-      story = await contend('wal', { holder: { timeout: 0 }, waiter: { timeout: 1 } }, async ({ holder, waiter }) => {
-        await holder`BEGIN IMMEDIATE`
-        one = await waiter`BEGIN IMMEDIATE`
-        await waiter`PRAGMA busy_timeout = 8`
-        eight = await waiter`BEGIN IMMEDIATE`
-        await waiter`PRAGMA busy_timeout = 100`
-        hundred = await waiter`BEGIN IMMEDIATE`
-        await waiter`PRAGMA busy_timeout = 330`
-        odd = await waiter`BEGIN IMMEDIATE`
+      story = await contend('delete', { holder: { timeout: 0 }, reader: { timeout: 5_000 } }, async ({ holder, reader }) => {
+        await holder`BEGIN EXCLUSIVE`
+        await holder`UPDATE counter SET n = n + 1`
+        const turn = reader`SELECT n FROM counter`
+        await turn.blocks()
+        await holder`COMMIT`
+        select = await turn
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('a timeout of 1 ms lasts 1 ms or longer', () => {
-      expect(one.code).toBe('SQLITE_BUSY')
-      expect(one.waited).toBeGreaterThanOrEqual(1)
-    })
-    test('a timeout of 8 ms lasts 8 ms or longer', () => {
-      expect(eight.code).toBe('SQLITE_BUSY')
-      expect(eight.waited).toBeGreaterThanOrEqual(8)
-    })
-    test('a timeout of 100 ms lasts 100 ms or longer', () => {
-      expect(hundred.code).toBe('SQLITE_BUSY')
-      expect(hundred.waited).toBeGreaterThanOrEqual(100)
-    })
-    test('a timeout of 330 ms lasts 330 ms or longer', () => {
-      expect(odd.code).toBe('SQLITE_BUSY')
-      expect(odd.waited).toBeGreaterThanOrEqual(330)
+    test('the reader waits in SELECT, and reads what the holder has committed', () => {
+      expect(select).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 1 }] })
     })
   })
 
-  describe('when the timeout is changed on the way', () => {
-    let unset: Outcome, refused: Outcome, negative: Outcome, theirs: Outcome, begin: Outcome, story: Story
+  describe('when a reader meets a writer that waits in COMMIT', () => {
+    let commit: Outcome, select: Outcome, story: Story
 
     beforeAll(async () => {
-      story = await contend('wal', { holder: { timeout: 0 }, waiter: { timeout: 5_000 } }, async ({ holder, waiter }) => {
-        await holder`BEGIN IMMEDIATE`
-        await waiter`PRAGMA busy_timeout = 0`
-        unset = await waiter`BEGIN IMMEDIATE`
-        negative = await waiter`PRAGMA busy_timeout = -1`
-        refused = await waiter`BEGIN IMMEDIATE`
-        await waiter`PRAGMA busy_timeout = 5000`
-        theirs = await holder`PRAGMA busy_timeout`
-        const turn = waiter`BEGIN IMMEDIATE`
+      const cast = { former: { timeout: 0 }, writer: { timeout: 5_000 }, reader: { timeout: 5_000 } }
+      story = await contend('delete', cast, async ({ former, writer, reader }) => {
+        await former`BEGIN`
+        await former`SELECT n FROM counter`
+        await writer`BEGIN IMMEDIATE`
+        await writer`UPDATE counter SET n = n + 1`
+        const leaving = writer`COMMIT`
+        await leaving.blocks()
+        const entering = reader`SELECT n FROM counter`
+        await entering.blocks()
+        await former`COMMIT`
+        commit = await leaving
+        select = await entering
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the reader waits in SELECT, behind the writer that waits for the former reader, and reads what it commits', () => {
+      expect([commit.code, select.code]).toEqual(['SQLITE_OK', 'SQLITE_OK'])
+      expect(select.rows).toEqual([{ n: 1 }])
+    })
+    test.skipIf(process.platform !== 'linux')('the writer holds PENDING while it waits (needs /proc)', () => {
+      expect(heldWaiting(story, 'writer')).toEqual([['PENDING']])
+    })
+    test.skipIf(process.platform !== 'linux')('the reader holds nothing while it waits (needs /proc)', () => {
+      expect(heldWaiting(story, 'reader')).toEqual([[]])
+    })
+  })
+
+  describe('when BEGIN EXCLUSIVE meets a reader', () => {
+    let select: Outcome, begin: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { former: { timeout: 0 }, writer: { timeout: 5_000 }, reader: { timeout: 0 } }
+      story = await contend('delete', cast, async ({ former, writer, reader }) => {
+        await former`BEGIN`
+        await former`SELECT n FROM counter`
+        const turn = writer`BEGIN EXCLUSIVE`
         await turn.blocks()
-        await holder`COMMIT`
+        select = await reader`SELECT n FROM counter`
+        await former`COMMIT`
         begin = await turn
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('PRAGMA busy_timeout = 0 ends the waiting: the waiter is turned away with SQLITE_BUSY at once', () => {
-      expect(unset.code).toBe('SQLITE_BUSY')
-      expect(unset.waited).toBeLessThan(1_000)
-    })
-    test.fails('myth: a negative timeout waits for ever', () => {
-      expect(negative.rows).toEqual([{ timeout: -1 }])
-    })
-    test('a negative timeout is 0, and the waiter is turned away at once', () => {
-      expect(negative.rows).toEqual([{ timeout: 0 }])
-      expect(refused.waited).toBeLessThan(1_000)
-    })
-    test('the waiter waits again, and is let in, with a timeout of its own', () => {
+    test('the writer waits for the former reader, and is admitted when it has left', () => {
       expect(begin.code).toBe('SQLITE_OK')
     })
-    test('the holder still has its timeout of 0: it does not matter for those who wait', () => {
-      expect(theirs.rows).toEqual([{ timeout: 0 }])
+    test.fails("myth: one who only waits is in nobody's way", () => {
+      expect(select.code).toBe('SQLITE_OK')
+    })
+    test('a new reader is turned away with SQLITE_BUSY by the writer that waits', () => {
+      expect(select.code).toBe('SQLITE_BUSY')
+    })
+  })
+
+  describe('when an UPDATE outside a transaction meets a reader', () => {
+    let refused: Outcome, update: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { reader: { timeout: 0 }, hasty: { timeout: 0 }, writer: { timeout: 5_000 } }
+      story = await contend('delete', cast, async ({ reader, hasty, writer }) => {
+        await reader`BEGIN`
+        await reader`SELECT n FROM counter`
+        refused = await hasty`UPDATE counter SET n = n + 1`
+        const turn = writer`UPDATE counter SET n = n + 1`
+        await turn.blocks()
+        await reader`COMMIT`
+        update = await turn
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the writer waits inside its UPDATE, which commits by itself, until the reader has left', () => {
+      expect(update.code).toBe('SQLITE_OK')
+    })
+    test('the hasty one, without a timeout, is turned away with SQLITE_BUSY', () => {
+      expect(refused.code).toBe('SQLITE_BUSY')
+    })
+  })
+
+  describe('when the journal is switched to the write-ahead log while someone reads', () => {
+    let switched: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('delete', { reader: { timeout: 0 }, switcher: { timeout: 5_000 } }, async ({ reader, switcher }) => {
+        await reader`BEGIN`
+        await reader`SELECT n FROM counter`
+        const turn = switcher`PRAGMA journal_mode = wal`
+        await turn.blocks()
+        await reader`COMMIT`
+        switched = await turn
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the switcher waits until the reader has left, and switches', () => {
+      expect(switched.rows).toEqual([{ journal_mode: 'wal' }])
     })
   })
 })
 
-describe('How long one waits, rollback journal', { tags: ['q35'] }, () => {
-  describe('when one transaction waits at BEGIN, and again at COMMIT', () => {
-    let begin: Outcome, commit: Outcome, again: Outcome, story: Story
+describe('Where a timeout of five seconds does not apply, write-ahead log', { tags: ['q35'] }, () => {
+  describe('when the journal is switched back to a rollback journal while someone reads', () => {
+    let switched: Outcome, story: Story
 
     beforeAll(async () => {
-      const cast = { holder: { timeout: 0 }, reader: { timeout: 0 }, waiter: { timeout: 200 } }
-      story = await contend('delete', cast, async ({ holder, reader, waiter }) => {
+      story = await contend('wal', { reader: { timeout: 0 }, switcher: { timeout: 5_000 } }, async ({ reader, switcher }) => {
+        await reader`BEGIN`
+        await reader`SELECT n FROM counter`
+        switched = await switcher`PRAGMA journal_mode = delete`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the switcher is turned away with SQLITE_BUSY', () => {
+      expect(switched.code).toBe('SQLITE_BUSY')
+    })
+    test('the switcher is turned away at once, although a switch to the write-ahead log waits', () => {
+      expect(switched.waited).toBeLessThan(1_000)
+    })
+  })
+})
+
+describe('What the timeout is for, rollback journal', { tags: ['q6', 'q35'] }, () => {
+  describe('when a transaction has to wait more than once', () => {
+    let begin: Outcome, commit: Outcome, repeated: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { holder: { timeout: 0 }, reader: { timeout: 0 }, writer: { timeout: 100 } }
+      story = await contend('delete', cast, async ({ holder, reader, writer }) => {
+        await holder`BEGIN IMMEDIATE`
+        begin = await writer`BEGIN IMMEDIATE`
+        await holder`COMMIT`
+        await writer`BEGIN IMMEDIATE`
+        await writer`UPDATE counter SET n = n + 1`
+        await reader`BEGIN`
+        await reader`SELECT n FROM counter`
+        commit = await writer`COMMIT`
+        repeated = await writer`COMMIT`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the writer waits at the door, and is turned away from BEGIN IMMEDIATE after its 100 ms', () => {
+      expect(begin.code).toBe('SQLITE_BUSY')
+      expect(begin.waited).toBeGreaterThanOrEqual(100)
+    })
+    test.fails('myth: the timeout is for the whole transaction, and one who has used it up does not wait again', () => {
+      expect(repeated.waited).toBeLessThan(100)
+    })
+    test('the writer waits its whole 100 ms again with every COMMIT that is SQLITE_BUSY: the timeout is for one statement', () => {
+      expect([commit.code, repeated.code]).toEqual(['SQLITE_BUSY', 'SQLITE_BUSY'])
+      expect(commit.waited).toBeGreaterThanOrEqual(100)
+      expect(repeated.waited).toBeGreaterThanOrEqual(100)
+    })
+  })
+})
+
+describe('Whose timeout counts, write-ahead log', { tags: ['q35'] }, () => {
+  describe('when the holder is impatient and the waiter is patient', () => {
+    let begin: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('wal', { holder: { timeout: 0 }, waiter: { timeout: 5_000 } }, async ({ holder, waiter }) => {
         await holder`BEGIN IMMEDIATE`
         const turn = waiter`BEGIN IMMEDIATE`
         await turn.blocks()
         await holder`COMMIT`
         begin = await turn
-        await waiter`UPDATE counter SET n = 1`
-        await reader`BEGIN`
-        await reader`SELECT n FROM counter`
-        commit = await waiter`COMMIT`
-        again = await waiter`COMMIT`
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('the waiter waits at BEGIN IMMEDIATE, and is let in', () => {
+    test('the waiter waits, whatever the timeout of the holder', () => {
       expect(begin.code).toBe('SQLITE_OK')
     })
-    test.fails('myth: the timeout is for the whole transaction', () => {
-      expect(commit.waited).toBeLessThan(200)
+  })
+
+  describe('when the holder is patient and the waiter changes its own timeout', () => {
+    let off: Outcome, negative: Outcome, disabled: Outcome, replaced: Outcome, last: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('wal', { holder: { timeout: 5_000 }, waiter: { timeout: 5_000 } }, async ({ holder, waiter }) => {
+        await holder`BEGIN IMMEDIATE`
+        await waiter`PRAGMA busy_timeout = 0`
+        off = await waiter`BEGIN IMMEDIATE`
+        await waiter`PRAGMA busy_timeout = 5000`
+        negative = await waiter`PRAGMA busy_timeout = -1`
+        disabled = await waiter`BEGIN IMMEDIATE`
+        await waiter`PRAGMA busy_timeout = 5000`
+        replaced = await waiter`PRAGMA busy_timeout = 100`
+        last = await waiter`BEGIN IMMEDIATE`
+      })
     })
-    test('the waiter waits at COMMIT for a whole timeout of 200 ms more: every statement has its own', () => {
-      expect(commit.code).toBe('SQLITE_BUSY')
-      expect(commit.waited).toBeGreaterThanOrEqual(200)
+    beforeEach((context) => show(context, story))
+
+    test('the waiter that sets its timeout to 0 is turned away with SQLITE_BUSY at once', () => {
+      expect(off.code).toBe('SQLITE_BUSY')
+      expect(off.waited).toBeLessThan(1_000)
     })
-    test('the COMMIT that is said again waits for a whole timeout again', () => {
-      expect(again.code).toBe('SQLITE_BUSY')
-      expect(again.waited).toBeGreaterThanOrEqual(200)
+    test('the waiter that sets a negative timeout has set 0', () => {
+      expect(negative.rows).toEqual([{ timeout: 0 }])
+    })
+    test.fails('myth: a timeout of -1 waits for ever', () => {
+      expect(disabled.code).toBe('SQLITE_OK')
+    })
+    test('the waiter with a timeout of -1 is turned away with SQLITE_BUSY at once', () => {
+      expect(disabled.code).toBe('SQLITE_BUSY')
+      expect(disabled.waited).toBeLessThan(1_000)
+    })
+    test('the waiter that sets 5,000 ms and then 100 ms has 100 ms', () => {
+      expect(replaced.rows).toEqual([{ timeout: 100 }])
+      expect(last.waited).toBeGreaterThanOrEqual(100)
+      expect(last.waited).toBeLessThan(1_000)
+    })
+  })
+
+  describe('when the timeout is written in another way', () => {
+    let seconds: Outcome, underscored: Outcome, big: Outcome, word: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('wal', { waiter: { timeout: 5_000 } }, async ({ waiter }) => {
+        seconds = await waiter`PRAGMA busy_timeout = '5s'`
+        underscored = await waiter`PRAGMA busy_timeout = '30_000'`
+        big = await waiter`PRAGMA busy_timeout = 2147483648`
+        word = await waiter`PRAGMA busy_timeout = forever`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test("the waiter that writes '5s' has a timeout of 5 ms", () => {
+      expect(seconds.rows).toEqual([{ timeout: 5 }])
+    })
+    test("the waiter that writes '30_000' has a timeout of 30 ms", () => {
+      expect(underscored.rows).toEqual([{ timeout: 30 }])
+    })
+    test('the waiter that writes a word, or a number of more than 31 bits, gets SQLITE_OK, and no such timeout', () => {
+      expect([word.code, big.code]).toEqual(['SQLITE_OK', 'SQLITE_OK'])
+      expect(Math.max(Number(word.rows[0].timeout), Number(big.rows[0].timeout))).toBeLessThanOrEqual(30)
     })
   })
 })
 
 const steps = [1, 2, 5, 10, 15, 20, 25, 50, 100]
 
-describe.skipIf(!tellsLocks)('What the busy handler does (needs /proc), write-ahead log', { tags: ['q35'] }, () => {
-  describe('when it has been asked for a while', () => {
-    let naps: number[], begin: Outcome, story: Story
+describe.skipIf(process.platform !== 'linux')(
+  'What the busy handler does (needs /proc), write-ahead log',
+  { tags: ['q35'] },
+  () => {
+    describe('when it has been asked for a while', () => {
+      let naps: number[], begin: Outcome, story: Story
+
+      beforeAll(async () => {
+        story = await contend('wal', { holder: { timeout: 0 }, waiter: { timeout: 5_000 } }, async ({ holder, waiter }) => {
+          await holder`BEGIN IMMEDIATE`
+          const turn = waiter`BEGIN IMMEDIATE`
+          await turn.blocks()
+          naps = await turn.naps({ last: 100 })
+          await holder`COMMIT`
+          begin = await turn
+        })
+      })
+      beforeEach((context) => show(context, story))
+
+      test('the waiter sleeps for 100 ms at a time in the end', () => {
+        expect(naps.at(-1)).toBe(100)
+      })
+      test('the waiter sleeps longer from try to try, for 1, 2, 5, 10, 15, 20, 25, 50 or 100 ms', () => {
+        expect(naps).toEqual(steps.filter((step) => naps.includes(step)))
+      })
+      test.fails('myth: the waiter is woken when the lock is free', () => {
+        expect(begin.waited).toBeLessThan(328)
+      })
+      test('the waiter sleeps its 100 ms out, 328 ms in all, although the lock is free: it finds out at its next try', () => {
+        expect(begin.code).toBe('SQLITE_OK')
+        expect(begin.waited).toBeGreaterThanOrEqual(328)
+      })
+    })
+  },
+)
+
+describe.skipIf(process.platform !== 'linux')('Those who wait, write-ahead log (needs /proc)', { tags: ['q34'] }, () => {
+  describe('when two wait, and the first is asleep as the holder leaves', () => {
+    let ofFirst: Outcome, ofOther: Outcome, story: Story
 
     beforeAll(async () => {
-      story = await contend('wal', { holder: { timeout: 0 }, waiter: { timeout: 5_000 } }, async ({ holder, waiter }) => {
+      const timeout = 5_000
+      const cast = { holder: { timeout }, first: { timeout }, other: { timeout } }
+      story = await contend('wal', cast, async ({ holder, first, other }) => {
         await holder`BEGIN IMMEDIATE`
-        const turn = waiter`BEGIN IMMEDIATE`
+        const turn = first`BEGIN IMMEDIATE`
         await turn.blocks()
-        naps = await turn.naps({ last: 100 })
+        await first.signal('SIGSTOP')
+        const turnOfOther = other`BEGIN IMMEDIATE`
+        await turnOfOther.blocks()
         await holder`COMMIT`
-        begin = await turn
+        ofOther = await turnOfOther
+        await first.signal('SIGCONT')
+        await turn.blocks()
+        await other`COMMIT`
+        ofFirst = await turn
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('the waiter sleeps for 100 ms at a time in the end', () => {
-      expect(naps.at(-1)).toBe(100)
+    test('the other, who came later and waited as well, is served before the first', () => {
+      expect(ofOther.code).toBe('SQLITE_OK')
     })
-    test('the waiter sleeps longer from try to try, for 1, 2, 5, 10, 15, 20, 25, 50 or 100 ms', () => {
-      expect(naps).toEqual(steps.filter((step) => naps.includes(step)))
+    test('the first is served after the other', () => {
+      expect(ofFirst.code).toBe('SQLITE_OK')
     })
-    test.fails('myth: the waiter is woken when the lock is free', () => {
-      expect(begin.waited).toBeLessThan(328)
-    })
-    test('the waiter sleeps its 100 ms out, 328 ms in all, although the lock is free: it finds out at its next try', () => {
-      expect(begin.code).toBe('SQLITE_OK')
-      expect(begin.waited).toBeGreaterThanOrEqual(328)
+    test('the first and the other hold nothing while they wait', () => {
+      expect([heldWaiting(story, 'first'), heldWaiting(story, 'other')]).toEqual([[[]], [[]]])
     })
   })
 
-  describe('when the waiter is stopped for longer than its timeout', () => {
-    let other: Outcome, begin: Outcome, story: Story
+  describe('when the lock is free five times while the waiter sleeps', () => {
+    let passed: Outcome[], begin: Outcome, story: Story
 
     beforeAll(async () => {
-      const cast = { holder: { timeout: 0 }, waiter: { timeout: 1_000 }, other: { timeout: 1_100 } }
-      story = await contend('wal', cast, async (contenders) => {
-        const { holder, waiter } = contenders
+      story = await contend('wal', { holder: { timeout: 0 }, waiter: { timeout: 200 } }, async ({ holder, waiter }) => {
         await holder`BEGIN IMMEDIATE`
         const turn = waiter`BEGIN IMMEDIATE`
         await turn.blocks()
         await waiter.signal('SIGSTOP')
-        other = await contenders.other`BEGIN IMMEDIATE`
+        passed = []
+        for (let i = 0; i < 5; i++) {
+          await holder`COMMIT`
+          passed.push(await holder`BEGIN IMMEDIATE`)
+        }
         await waiter.signal('SIGCONT')
-        await turn.blocks()
-        await holder`COMMIT`
         begin = await turn
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('the other waits in vain for 1,100 ms meanwhile', () => {
-      expect(other.code).toBe('SQLITE_BUSY')
-      expect(other.waited).toBeGreaterThanOrEqual(1_100)
+    test('the holder leaves and enters again five times, and is SQLITE_OK without a timeout: it overtakes the waiter', () => {
+      expect(passed.map(({ code }) => code)).toEqual(['SQLITE_OK', 'SQLITE_OK', 'SQLITE_OK', 'SQLITE_OK', 'SQLITE_OK'])
     })
-    test.fails('myth: a timeout of 1,000 ms is over after 1,000 ms', () => {
+    test.fails('myth: who waits is served when the lock is free for the first time', () => {
+      expect(begin.code).toBe('SQLITE_OK')
+    })
+    test('the waiter is turned away with SQLITE_BUSY: what counts is who has the lock when it wakes', () => {
       expect(begin.code).toBe('SQLITE_BUSY')
     })
-    test('the waiter, with a timeout of 1,000 ms, waits on after more than 1,100, and gets SQLITE_OK: only sleeps are counted', () => {
+  })
+
+  describe('when the waiter oversleeps its timeout', () => {
+    let elsewhere: Outcome, begin: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { holder: { timeout: 0 }, waiter: { timeout: 1_000 }, hourglass: { timeout: 1_000 } }
+      story = await contend('wal', cast, async ({ holder, waiter, hourglass }) => {
+        await holder`BEGIN IMMEDIATE`
+        const turn = waiter`BEGIN IMMEDIATE`
+        await turn.blocks()
+        await waiter.signal('SIGSTOP')
+        elsewhere = await hourglass`BEGIN IMMEDIATE`
+        await holder`COMMIT`
+        await waiter.signal('SIGCONT')
+        begin = await turn
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test.fails('myth: a statement is answered within its timeout', () => {
+      expect(begin.waited).toBeLessThan(1_000)
+    })
+    test('the waiter gets SQLITE_OK later than after its 1,000 ms: it adds up its sleeps, and looks at no clock', () => {
       expect(begin.code).toBe('SQLITE_OK')
-      expect(begin.waited).toBeGreaterThanOrEqual(1_100)
+      expect(begin.waited).toBeGreaterThanOrEqual(1_000)
+    })
+    test('the hourglass, who came later and was awake, has been turned away with SQLITE_BUSY before', () => {
+      expect(elsewhere.code).toBe('SQLITE_BUSY')
+    })
+  })
+
+  describe('when the first statement of a transaction that waits is a write', () => {
+    let update: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('wal', { holder: { timeout: 0 }, waiter: { timeout: 5_000 } }, async ({ holder, waiter }) => {
+        await holder`BEGIN IMMEDIATE`
+        await waiter`BEGIN`
+        const turn = waiter`UPDATE counter SET n = n + 1`
+        await turn.blocks()
+        await holder`COMMIT`
+        update = await turn
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the waiter holds no snapshot while it waits', () => {
+      expect(heldWaiting(story, 'waiter')).toEqual([[]])
+    })
+    test('the waiter holds the write lock and a snapshot when it has its turn', () => {
+      expect(update.locks).toEqual(expect.arrayContaining(['WRITE', 'READ(0)']))
     })
   })
 })
 
-describe.skipIf(!tellsLocks)('Who is served (needs /proc), write-ahead log', { tags: ['q34'] }, () => {
-  describe('when two wait, and the first of them is asleep as the holder leaves', () => {
-    let second: Outcome, first: Outcome, story: Story
+describe.skipIf(process.platform !== 'linux')('Those who wait, rollback journal (needs /proc)', { tags: ['q34'] }, () => {
+  describe('when two wait, and the first is asleep as the holder leaves', () => {
+    let ofFirst: Outcome, ofOther: Outcome, story: Story
 
     beforeAll(async () => {
-      const cast = { holder: { timeout: 0 }, first: { timeout: 5_000 }, second: { timeout: 5_000 } }
-      story = await contend('wal', cast, async (contenders) => {
-        const { holder } = contenders
+      const timeout = 5_000
+      const cast = { holder: { timeout }, first: { timeout }, other: { timeout } }
+      story = await contend('delete', cast, async ({ holder, first, other }) => {
         await holder`BEGIN IMMEDIATE`
-        const turn = contenders.first`BEGIN IMMEDIATE`
+        const turn = first`BEGIN IMMEDIATE`
         await turn.blocks()
-        const laterTurn = contenders.second`BEGIN IMMEDIATE`
-        await laterTurn.blocks()
-        await contenders.first.signal('SIGSTOP')
+        await first.signal('SIGSTOP')
+        const turnOfOther = other`BEGIN IMMEDIATE`
+        await turnOfOther.blocks()
         await holder`COMMIT`
-        second = await laterTurn
-        await contenders.first.signal('SIGCONT')
+        ofOther = await turnOfOther
+        await first.signal('SIGCONT')
         await turn.blocks()
-        await contenders.second`COMMIT`
-        first = await turn
+        await other`COMMIT`
+        ofFirst = await turn
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('the second, who came later, is served first', () => {
-      expect(second.code).toBe('SQLITE_OK')
+    test('the other, who came later and waited as well, is served before the first', () => {
+      expect(ofOther.code).toBe('SQLITE_OK')
     })
-    test('the first is served when the second has left', () => {
-      expect(first.code).toBe('SQLITE_OK')
+    test('the first is served after the other', () => {
+      expect(ofFirst.code).toBe('SQLITE_OK')
     })
-  })
-
-  describe('when others come and go while one is asleep', () => {
-    let passing: Outcome[], begin: Outcome, story: Story
-
-    beforeAll(async () => {
-      const cast = { holder: { timeout: 0 }, sleeper: { timeout: 100 }, newcomer: { timeout: 0 } }
-      story = await contend('wal', cast, async ({ holder, sleeper, newcomer }) => {
-        await holder`BEGIN IMMEDIATE`
-        const turn = sleeper`BEGIN IMMEDIATE`
-        await turn.blocks()
-        await sleeper.signal('SIGSTOP')
-        await holder`COMMIT`
-        passing = []
-        for (let i = 0; i < 3; i++) passing.push(await newcomer`UPDATE counter SET n = n + 1`)
-        await newcomer`BEGIN IMMEDIATE`
-        await sleeper.signal('SIGCONT')
-        begin = await turn
-      })
-    })
-    beforeEach((context) => show(context, story))
-
-    test('three transactions of the newcomer pass by the one who waits', () => {
-      expect(passing.map(({ code }) => code)).toEqual(['SQLITE_OK', 'SQLITE_OK', 'SQLITE_OK'])
-    })
-    test.fails('myth: whoever waits gets in as soon as the lock has been free', () => {
-      expect(begin.code).toBe('SQLITE_OK')
-    })
-    test('the sleeper is turned away with SQLITE_BUSY, although the lock has been free four times', () => {
-      expect(begin.code).toBe('SQLITE_BUSY')
-    })
-  })
-
-  describe('when one waits at the door', () => {
-    let story: Story
-
-    beforeAll(async () => {
-      story = await contend('wal', { holder: { timeout: 0 }, waiter: { timeout: 5_000 } }, async ({ holder, waiter }) => {
-        await waiter`SELECT n FROM counter`
-        await holder`BEGIN IMMEDIATE`
-        const turn = waiter`BEGIN IMMEDIATE`
-        await turn.blocks()
-        await holder`COMMIT`
-        await turn
-      })
-    })
-    beforeEach((context) => show(context, story))
-
-    test('the waiter, asleep, holds nothing that could be in the way of others: no mark and no WRITE', () => {
-      expect(story.moments.find(({ waits }) => waits)?.locks).toEqual(['SHARED', 'DMS'])
+    test('the first and the other hold nothing while they wait, not even SHARED', () => {
+      expect([heldWaiting(story, 'first'), heldWaiting(story, 'other')]).toEqual([[[]], [[]]])
     })
   })
 })

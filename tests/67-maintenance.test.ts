@@ -1,83 +1,86 @@
 /**
- * Somebody has to copy the log back into the database, rebuild it, index it, back it up. Of these, a PASSIVE checkpoint, VACUUM INTO
- * and a step of the backup API disturb nobody; VACUUM and CREATE INDEX are writers like any other; and the checkpoints that promise
- * more than PASSIVE wait for readers, and keep all writers out while they do.
+ * A checkpoint copies the write-ahead log back into the database file. `PRAGMA wal_checkpoint` does not fail when it is kept from it:
+ * it answers one row, and whoever does not read that row does not learn it. (https://sqlite.org/pragma.html#pragma_wal_checkpoint has
+ * the first column, busy, 1 for a blocked FULL, RESTART or TRUNCATE; a PASSIVE one has it too, while another checkpoint is at work.)
+ * VACUUM, CREATE INDEX and ANALYZE are writers like any other. VACUUM INTO only reads, and a backup reads a step at a time.
  *
- * A refused checkpoint answers with a row, busy = 1, and not with an error: who does not look at the row does not notice.
- *
- * https://sqlite.org/pragma.html#pragma_wal_checkpoint · https://sqlite.org/wal.html#ckpt · https://sqlite.org/lang_vacuum.html ·
- * https://sqlite.org/c3ref/backup_finish.html
+ * https://sqlite.org/wal.html#ckpt · https://sqlite.org/c3ref/wal_checkpoint_v2.html · https://sqlite.org/lang_vacuum.html · https://sqlite.org/backup.html
  */
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { contend, type Outcome, type Story } from '../helpers/contend.ts'
-import { tellsLocks } from '../helpers/kernel.ts'
 import { show } from '../helpers/show.ts'
+import { tellingLocks } from '../helpers/timeline.ts'
 
-describe('Checkpoints, write-ahead log', { tags: ['q27'] }, () => {
-  describe('when a reader still sees an older state', () => {
-    let passive: Outcome, full: Outcome, story: Story
+/** What a contender held while it waited, each time it did. */
+const heldWaiting = (story: Story, name: string) =>
+  story.moments.filter(({ contender, waits }) => contender === name && waits).map(tellingLocks)
+
+describe('Checkpoints, no timeout, write-ahead log', { tags: ['q27'] }, () => {
+  describe('when a reader has an old snapshot', () => {
+    let passive: Outcome, full: Outcome, restart: Outcome, truncate: Outcome, read: Outcome, story: Story
 
     beforeAll(async () => {
-      const cast = { reader: { timeout: 0 }, writer: { timeout: 0 }, keeper: { timeout: 100 } }
-      story = await contend('wal', cast, async ({ reader, writer, keeper }) => {
-        await writer`UPDATE counter SET n = 1`
+      const cast = { writer: { timeout: 0 }, reader: { timeout: 0 }, checkpointer: { timeout: 0 } }
+      story = await contend('wal', cast, async ({ writer, reader, checkpointer }) => {
+        await writer`UPDATE counter SET n = n + 1`
         await reader`BEGIN`
         await reader`SELECT n FROM counter`
-        await writer`UPDATE counter SET n = 2`
-        passive = await keeper`PRAGMA wal_checkpoint(PASSIVE)`
-        full = await keeper`PRAGMA wal_checkpoint(FULL)`
+        await writer`UPDATE counter SET n = n + 1`
+        passive = await checkpointer`PRAGMA wal_checkpoint(PASSIVE)`
+        full = await checkpointer`PRAGMA wal_checkpoint(FULL)`
+        restart = await checkpointer`PRAGMA wal_checkpoint(RESTART)`
+        truncate = await checkpointer`PRAGMA wal_checkpoint(TRUNCATE)`
+        read = await reader`SELECT n FROM counter`
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('PASSIVE copies what the reader has seen, 1 page of 2, and does not call that busy', () => {
+    test('the PASSIVE checkpoint copies what the reader sees, one frame of two, and does not call that busy', () => {
       expect(passive.rows).toEqual([{ busy: 0, log: 2, checkpointed: 1 }])
     })
-    test('PASSIVE, with a timeout of 100 ms, does not wait', () => {
-      expect(passive.waited).toBeLessThan(100)
+    test('the FULL and the RESTART checkpoint copy no more than that, and say busy = 1', () => {
+      expect([full.rows, restart.rows]).toEqual([[{ busy: 1, log: 2, checkpointed: 1 }], [{ busy: 1, log: 2, checkpointed: 1 }]])
     })
-    test.fails('myth: a checkpoint that cannot finish is an error', () => {
-      expect(full.code).toBe('SQLITE_BUSY')
+    test.fails('myth: TRUNCATE truncates, or it is an error', () => {
+      expect(truncate.code).toBe('SQLITE_BUSY')
     })
-    test('FULL answers SQLITE_OK, with busy = 1 in its row and 1 page of 2 copied', () => {
-      expect(full).toMatchObject({ code: 'SQLITE_OK', rows: [{ busy: 1, log: 2, checkpointed: 1 }] })
+    test('the TRUNCATE checkpoint truncates nothing and is SQLITE_OK: only its row tells, with busy = 1', () => {
+      expect(truncate).toMatchObject({ code: 'SQLITE_OK', rows: [{ busy: 1, log: 2, checkpointed: 1 }] })
     })
-    test('FULL waits for the reader, for its whole timeout of 100 ms', () => {
-      expect(full.waited).toBeGreaterThanOrEqual(100)
+    test('the reader goes on reading what it saw', () => {
+      expect(read.rows).toEqual([{ n: 1 }])
     })
   })
 
-  describe('when the reader sees the newest state', () => {
-    let full: Outcome, restart: Outcome, truncate: Outcome, write: Outcome, story: Story
+  describe('when a reader has the newest snapshot', () => {
+    let full: Outcome, restart: Outcome, truncate: Outcome, later: Outcome, story: Story
 
     beforeAll(async () => {
-      const cast = { reader: { timeout: 0 }, writer: { timeout: 0 }, keeper: { timeout: 0 } }
-      story = await contend('wal', cast, async ({ reader, writer, keeper }) => {
-        await writer`UPDATE counter SET n = 1`
+      const cast = { writer: { timeout: 0 }, reader: { timeout: 0 }, checkpointer: { timeout: 0 } }
+      story = await contend('wal', cast, async ({ writer, reader, checkpointer }) => {
+        await writer`UPDATE counter SET n = n + 1`
         await reader`BEGIN`
         await reader`SELECT n FROM counter`
-        full = await keeper`PRAGMA wal_checkpoint(FULL)`
-        restart = await keeper`PRAGMA wal_checkpoint(RESTART)`
-        truncate = await keeper`PRAGMA wal_checkpoint(TRUNCATE)`
-        write = await writer`UPDATE counter SET n = 2`
+        full = await checkpointer`PRAGMA wal_checkpoint(FULL)`
+        restart = await checkpointer`PRAGMA wal_checkpoint(RESTART)`
+        truncate = await checkpointer`PRAGMA wal_checkpoint(TRUNCATE)`
+        await reader`COMMIT`
+        later = await checkpointer`PRAGMA wal_checkpoint(TRUNCATE)`
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('FULL copies everything: nobody needs anything older', () => {
+    test('the FULL checkpoint copies the whole log, for such a reader is not in its way', () => {
       expect(full.rows).toEqual([{ busy: 0, log: 1, checkpointed: 1 }])
     })
-    test('RESTART copies everything and is busy all the same: it wants the reader out of the log', () => {
-      expect(restart.rows).toEqual([{ busy: 1, log: 1, checkpointed: 1 }])
+    test('the RESTART and the TRUNCATE checkpoint say busy = 1, although everything is copied', () => {
+      expect([restart.rows, truncate.rows]).toEqual([
+        [{ busy: 1, log: 1, checkpointed: 1 }],
+        [{ busy: 1, log: 1, checkpointed: 1 }],
+      ])
     })
-    test.fails('myth: TRUNCATE empties the log', () => {
-      expect(truncate.rows).toEqual([{ busy: 0, log: 0, checkpointed: 0 }])
-    })
-    test('TRUNCATE leaves the log as it is, and says so only with busy = 1', () => {
-      expect(truncate).toMatchObject({ code: 'SQLITE_OK', rows: [{ busy: 1, log: 1, checkpointed: 1 }] })
-    })
-    test('the writer goes on as if no checkpoint had been tried', () => {
-      expect(write.code).toBe('SQLITE_OK')
+    test('the TRUNCATE checkpoint leaves a log of no frames once the reader has left', () => {
+      expect(later.rows).toEqual([{ busy: 0, log: 0, checkpointed: 0 }])
     })
   })
 
@@ -85,178 +88,298 @@ describe('Checkpoints, write-ahead log', { tags: ['q27'] }, () => {
     let passive: Outcome, full: Outcome, commit: Outcome, story: Story
 
     beforeAll(async () => {
-      story = await contend('wal', { writer: { timeout: 0 }, keeper: { timeout: 100 } }, async ({ writer, keeper }) => {
-        await writer`UPDATE counter SET n = 1`
+      story = await contend('wal', { writer: { timeout: 0 }, checkpointer: { timeout: 0 } }, async ({ writer, checkpointer }) => {
+        await writer`UPDATE counter SET n = n + 1`
         await writer`BEGIN IMMEDIATE`
-        await writer`UPDATE counter SET n = 2`
-        passive = await keeper`PRAGMA wal_checkpoint(PASSIVE)`
-        full = await keeper`PRAGMA wal_checkpoint(FULL)`
+        await writer`UPDATE counter SET n = n + 1`
+        passive = await checkpointer`PRAGMA wal_checkpoint(PASSIVE)`
+        full = await checkpointer`PRAGMA wal_checkpoint(FULL)`
         commit = await writer`COMMIT`
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('PASSIVE copies what is committed, beside the writer', () => {
+    test('the PASSIVE checkpoint copies all that is committed', () => {
       expect(passive.rows).toEqual([{ busy: 0, log: 1, checkpointed: 1 }])
     })
-    test('FULL waits for the writer, for its whole timeout of 100 ms, and answers busy = 1', () => {
-      expect(full.rows).toMatchObject([{ busy: 1 }])
-      expect(full.waited).toBeGreaterThanOrEqual(100)
+    test('the FULL checkpoint says busy = 1, although all that is committed is copied', () => {
+      expect(full.rows).toEqual([{ busy: 1, log: 1, checkpointed: 1 }])
     })
-    test('the writer commits', () => {
+    test('the writer commits, undisturbed', () => {
       expect(commit.code).toBe('SQLITE_OK')
     })
   })
 
-  describe('when FULL waits for a reader, with a timeout of five seconds', () => {
-    let write: Outcome, read: Outcome, second: Outcome, full: Outcome, after: Outcome, story: Story
+  describe('when the checkpointer is itself inside a transaction', () => {
+    let checkpoint: Outcome, story: Story
 
     beforeAll(async () => {
-      const cast = { reader: { timeout: 0 }, writer: { timeout: 0 }, keeper: { timeout: 5_000 }, second: { timeout: 0 } }
-      story = await contend('wal', cast, async (contenders) => {
-        const { reader, writer, keeper } = contenders
-        await writer`UPDATE counter SET n = 1`
+      story = await contend('wal', { checkpointer: { timeout: 0 } }, async ({ checkpointer }) => {
+        await checkpointer`BEGIN`
+        await checkpointer`SELECT n FROM counter`
+        checkpoint = await checkpointer`PRAGMA wal_checkpoint(PASSIVE)`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the checkpointer gets SQLITE_LOCKED, "database table is locked", from nobody but itself', () => {
+      expect(checkpoint).toMatchObject({ code: 'SQLITE_LOCKED', message: 'database table is locked' })
+    })
+  })
+})
+
+describe('Checkpoints with a timeout, write-ahead log', { tags: ['q27'] }, () => {
+  describe('when a FULL checkpoint waits for a reader with an old snapshot', () => {
+    let passive: Outcome, read: Outcome, write: Outcome, second: Outcome, third: Outcome, full: Outcome, story: Story
+
+    beforeAll(async () => {
+      const timeout = 5_000
+      const cast = { writer: { timeout: 0 }, reader: { timeout: 0 }, checkpointer: { timeout }, second: { timeout } }
+      story = await contend('wal', cast, async ({ writer, reader, checkpointer, second: other }) => {
+        await writer`UPDATE counter SET n = n + 1`
         await reader`BEGIN`
         await reader`SELECT n FROM counter`
-        await writer`UPDATE counter SET n = 2`
-        const turn = keeper`PRAGMA wal_checkpoint(FULL)`
+        await writer`UPDATE counter SET n = n + 1`
+        passive = await checkpointer`PRAGMA wal_checkpoint(PASSIVE)`
+        const turn = checkpointer`PRAGMA wal_checkpoint(FULL)`
         await turn.blocks()
-        write = await writer`UPDATE counter SET n = 3`
-        read = await contenders.second`SELECT n FROM counter`
-        second = await contenders.second`PRAGMA wal_checkpoint(PASSIVE)`
+        read = await writer`SELECT n FROM counter`
+        write = await writer`UPDATE counter SET n = n + 1`
+        second = await other`PRAGMA wal_checkpoint(FULL)`
+        third = await other`PRAGMA wal_checkpoint(PASSIVE)`
         await reader`COMMIT`
         full = await turn
-        after = await writer`UPDATE counter SET n = 3`
       })
     })
     beforeEach((context) => show(context, story, 'a-checkpoint-waits.svg'))
 
-    test.fails('myth: one who only reads never keeps a writer out, in WAL mode', () => {
-      expect(write.code).toBe('SQLITE_OK')
+    test('the PASSIVE checkpoint does not wait', () => {
+      expect(passive).toMatchObject({ code: 'SQLITE_OK', rows: [{ busy: 0, log: 2, checkpointed: 1 }] })
+      expect(passive.waited).toBeLessThan(1_000)
     })
-    test('the writer is turned away with SQLITE_BUSY: the checkpoint that waits for the reader holds the write lock', () => {
-      expect(write.code).toBe('SQLITE_BUSY')
-    })
-    test('a newcomer reads the newest state meanwhile', () => {
-      expect(read).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 2 }] })
-    })
-    test('a second checkpoint, even a PASSIVE one, is busy at once and learns nothing of the log', () => {
-      expect(second.rows).toEqual([{ busy: 1, log: -1, checkpointed: -1 }])
-    })
-    test('FULL copies everything when the reader has left', () => {
+    test('the FULL checkpoint waits until the reader has left, and has copied both frames', () => {
       expect(full.rows).toEqual([{ busy: 0, log: 2, checkpointed: 2 }])
     })
-    test('the writer writes when the checkpoint is done', () => {
-      expect(after.code).toBe('SQLITE_OK')
+    test.fails('myth: a checkpoint locks readers out', () => {
+      expect(read.code).toBe('SQLITE_BUSY')
     })
-    test.skipIf(!tellsLocks)('the checkpoint that waits holds WRITE and CKPT (needs /proc)', () => {
-      const waiting = story.moments.find(({ contender, waits }) => contender === 'keeper' && waits)
-      expect(waiting?.locks).toEqual(expect.arrayContaining(['WRITE', 'CKPT']))
+    test('one who comes to read meanwhile reads, SQLITE_OK', () => {
+      expect(read).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 2 }] })
     })
-  })
-
-  describe('when TRUNCATE waits for a reader, with a timeout of five seconds', () => {
-    let write: Outcome, truncate: Outcome, story: Story
-
-    beforeAll(async () => {
-      const cast = { reader: { timeout: 0 }, writer: { timeout: 0 }, keeper: { timeout: 5_000 } }
-      story = await contend('wal', cast, async ({ reader, writer, keeper }) => {
-        await writer`UPDATE counter SET n = 1`
-        await reader`BEGIN`
-        await reader`SELECT n FROM counter`
-        const turn = keeper`PRAGMA wal_checkpoint(TRUNCATE)`
-        await turn.blocks()
-        write = await writer`UPDATE counter SET n = 2`
-        await reader`COMMIT`
-        truncate = await turn
-      })
-    })
-    beforeEach((context) => show(context, story))
-
-    test('the writer is turned away with SQLITE_BUSY, although the reader sees the newest state', () => {
+    test('one who comes to write meanwhile is turned away with SQLITE_BUSY: it waits for a reader too', () => {
       expect(write.code).toBe('SQLITE_BUSY')
     })
-    test('TRUNCATE empties the log when the reader has left', () => {
-      expect(truncate.rows).toEqual([{ busy: 0, log: 0, checkpointed: 0 }])
+    test('a second checkpoint does not wait for the first: it says busy = 1 at once, and -1 for the numbers it cannot know', () => {
+      expect(second.rows).toEqual([{ busy: 1, log: -1, checkpointed: -1 }])
+      expect(second.waited).toBeLessThan(1_000)
+    })
+    test('a second checkpoint says busy = 1 even if it is PASSIVE', () => {
+      expect(third.rows).toEqual([{ busy: 1, log: -1, checkpointed: -1 }])
+    })
+    test.skipIf(process.platform !== 'linux')('the checkpoint holds CKPT and WRITE while it waits (needs /proc)', () => {
+      expect(heldWaiting(story, 'checkpointer')).toEqual([['WRITE', 'CKPT']])
     })
   })
 
-  describe('when the keeper itself is in a transaction that has read', () => {
-    let checkpoint: Outcome, story: Story
+  describe('when a RESTART checkpoint waits for a reader with the newest snapshot', () => {
+    let read: Outcome, restart: Outcome, write: Outcome, after: Outcome, story: Story
 
     beforeAll(async () => {
-      story = await contend('wal', { keeper: { timeout: 5_000 } }, async ({ keeper }) => {
-        await keeper`BEGIN`
-        await keeper`SELECT n FROM counter`
-        checkpoint = await keeper`PRAGMA wal_checkpoint(PASSIVE)`
+      const timeout = 5_000
+      const cast = { writer: { timeout }, reader: { timeout: 0 }, checkpointer: { timeout }, newcomer: { timeout: 0 } }
+      story = await contend('wal', cast, async ({ writer, reader, checkpointer, newcomer }) => {
+        await writer`UPDATE counter SET n = n + 1`
+        await writer`UPDATE counter SET n = n + 1`
+        await reader`BEGIN`
+        await reader`SELECT n FROM counter`
+        const turn = checkpointer`PRAGMA wal_checkpoint(RESTART)`
+        await turn.blocks()
+        read = await newcomer`SELECT n FROM counter`
+        const turnOfWriter = writer`UPDATE counter SET n = n + 1`
+        await turnOfWriter.blocks()
+        await reader`COMMIT`
+        restart = await turn
+        write = await turnOfWriter
+        after = await checkpointer`PRAGMA wal_checkpoint(PASSIVE)`
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('the checkpoint is refused with SQLITE_LOCKED: it is in its own way', () => {
-      expect(checkpoint.code).toBe('SQLITE_LOCKED')
+    test('the RESTART checkpoint waits until the reader has left', () => {
+      expect(restart.rows).toEqual([{ busy: 0, log: 2, checkpointed: 2 }])
     })
-    test('the checkpoint is refused at once: no timeout helps against oneself', () => {
-      expect(checkpoint.waited).toBeLessThan(1_000)
+    test('a newcomer reads meanwhile', () => {
+      expect(read.rows).toEqual([{ n: 2 }])
+    })
+    test('the writer waits for the checkpoint, and writes', () => {
+      expect(write.code).toBe('SQLITE_OK')
+    })
+    test('the writer has started the log over: it has one frame', () => {
+      expect(after.rows).toEqual([{ busy: 0, log: 1, checkpointed: 1 }])
+    })
+  })
+
+  describe('when a FULL checkpoint waits for a writer', () => {
+    let read: Outcome, commit: Outcome, full: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { writer: { timeout: 0 }, checkpointer: { timeout: 5_000 }, reader: { timeout: 0 } }
+      story = await contend('wal', cast, async ({ writer, checkpointer, reader }) => {
+        await writer`BEGIN IMMEDIATE`
+        await writer`UPDATE counter SET n = n + 1`
+        const turn = checkpointer`PRAGMA wal_checkpoint(FULL)`
+        await turn.blocks()
+        read = await reader`SELECT n FROM counter`
+        commit = await writer`COMMIT`
+        full = await turn
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the FULL checkpoint waits for the writer, and copies what it has committed', () => {
+      expect(full.rows).toEqual([{ busy: 0, log: 1, checkpointed: 1 }])
+    })
+    test('the writer and a reader go on meanwhile', () => {
+      expect([read.code, commit.code]).toEqual(['SQLITE_OK', 'SQLITE_OK'])
+    })
+    test.skipIf(process.platform !== 'linux')('the checkpoint holds only CKPT while it waits (needs /proc)', () => {
+      expect(heldWaiting(story, 'checkpointer')).toEqual([['CKPT']])
+    })
+  })
+
+  describe('when the reader stays for longer than the timeout of the checkpoint', () => {
+    let full: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { writer: { timeout: 0 }, reader: { timeout: 0 }, checkpointer: { timeout: 100 } }
+      story = await contend('wal', cast, async ({ writer, reader, checkpointer }) => {
+        await reader`BEGIN`
+        await reader`SELECT n FROM counter`
+        await writer`UPDATE counter SET n = n + 1`
+        full = await checkpointer`PRAGMA wal_checkpoint(FULL)`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the FULL checkpoint gives up after its whole timeout of 100 ms, with busy = 1 and SQLITE_OK', () => {
+      expect(full).toMatchObject({ code: 'SQLITE_OK', rows: [{ busy: 1, log: 1, checkpointed: 0 }] })
+      expect(full.waited).toBeGreaterThanOrEqual(100)
     })
   })
 })
 
 describe('One long reader, write-ahead log', { tags: ['q28'] }, () => {
-  describe('when others commit, and checkpoint each time', () => {
-    let checkpoints: Outcome[], still: Outcome, last: Outcome, afterwards: Outcome, story: Story
+  describe('when a reader keeps its transaction open while twenty commits pass', () => {
+    let ten: Outcome, twenty: Outcome, left: Outcome, over: Outcome, story: Story
 
     beforeAll(async () => {
-      const cast = { reader: { timeout: 0 }, writer: { timeout: 0 }, keeper: { timeout: 0 } }
-      story = await contend('wal', cast, async ({ reader, writer, keeper }) => {
-        await writer`UPDATE counter SET n = 1`
+      const cast = { writer: { timeout: 0 }, reader: { timeout: 0 }, checkpointer: { timeout: 0 } }
+      story = await contend('wal', cast, async ({ writer, reader, checkpointer }) => {
+        await writer`UPDATE counter SET n = n + 1`
         await reader`BEGIN`
         await reader`SELECT n FROM counter`
-        checkpoints = []
-        for (let i = 0; i < 3; i++) {
-          await writer`UPDATE counter SET n = n + 1`
-          checkpoints.push(await keeper`PRAGMA wal_checkpoint(PASSIVE)`)
-        }
-        still = await reader`SELECT n FROM counter`
+        for (let i = 0; i < 10; i++) await writer`UPDATE counter SET n = n + 1`
+        ten = await checkpointer`PRAGMA wal_checkpoint(PASSIVE)`
+        for (let i = 0; i < 10; i++) await writer`UPDATE counter SET n = n + 1`
+        twenty = await checkpointer`PRAGMA wal_checkpoint(PASSIVE)`
         await reader`COMMIT`
-        last = await keeper`PRAGMA wal_checkpoint(PASSIVE)`
+        left = await checkpointer`PRAGMA wal_checkpoint(PASSIVE)`
         await writer`UPDATE counter SET n = n + 1`
-        afterwards = await keeper`PRAGMA wal_checkpoint(PASSIVE)`
+        over = await checkpointer`PRAGMA wal_checkpoint(PASSIVE)`
       })
     })
     beforeEach((context) => show(context, story))
 
-    test.fails('myth: checkpoints keep the log short', () => {
-      expect(checkpoints.map(({ rows }) => rows[0].log)).toEqual([1, 1, 1])
+    test('the reader lets the checkpoint copy the one frame that it sees, of eleven', () => {
+      expect(ten.rows).toEqual([{ busy: 0, log: 11, checkpointed: 1 }])
     })
-    test('the log grows with every commit, to 2, 3, 4 pages', () => {
-      expect(checkpoints.map(({ rows }) => rows[0].log)).toEqual([2, 3, 4])
+    test('the log grows by a frame with each commit, to twenty-one, though it is checkpointed', () => {
+      expect(twenty.rows).toEqual([{ busy: 0, log: 21, checkpointed: 1 }])
     })
-    test('each checkpoint stops at the 1 page that the reader has seen', () => {
-      expect(checkpoints.map(({ rows }) => rows[0].checkpointed)).toEqual([1, 1, 1])
+    test.fails('myth: when the reader has left, a checkpoint empties the log', () => {
+      expect(left.rows).toEqual([{ busy: 0, log: 0, checkpointed: 0 }])
     })
-    test('the reader sees 1 all the time', () => {
-      expect(still.rows).toEqual([{ n: 1 }])
+    test('a checkpoint copies all twenty-one frames when the reader has left, SQLITE_OK, and leaves them in the log', () => {
+      expect(left).toMatchObject({ code: 'SQLITE_OK', rows: [{ busy: 0, log: 21, checkpointed: 21 }] })
     })
-    test('a checkpoint copies all 4 pages when the reader has left', () => {
-      expect(last.rows).toEqual([{ busy: 0, log: 4, checkpointed: 4 }])
+    test('the next writer starts the log over, with one frame', () => {
+      expect(over.rows).toEqual([{ busy: 0, log: 1, checkpointed: 1 }])
     })
-    test('the next writer starts the log from its beginning: it is 1 page long', () => {
-      expect(afterwards.rows).toEqual([{ busy: 0, log: 1, checkpointed: 1 }])
+  })
+
+  describe('when the reader came after everything had been copied', () => {
+    let during: Outcome, after: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { writer: { timeout: 0 }, reader: { timeout: 0 }, checkpointer: { timeout: 0 } }
+      story = await contend('wal', cast, async ({ writer, reader, checkpointer }) => {
+        await writer`UPDATE counter SET n = n + 1`
+        await checkpointer`PRAGMA wal_checkpoint(PASSIVE)`
+        await reader`BEGIN`
+        await reader`SELECT n FROM counter`
+        for (let i = 0; i < 3; i++) await writer`UPDATE counter SET n = n + 1`
+        during = await checkpointer`PRAGMA wal_checkpoint(PASSIVE)`
+        await reader`COMMIT`
+        after = await checkpointer`PRAGMA wal_checkpoint(PASSIVE)`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the reader, who reads the database file alone, lets no frame of three be copied into it', () => {
+      expect(during.rows).toEqual([{ busy: 0, log: 3, checkpointed: 0 }])
+    })
+    test('a checkpoint copies all three when the reader has left', () => {
+      expect(after.rows).toEqual([{ busy: 0, log: 3, checkpointed: 3 }])
+    })
+  })
+
+  describe('when the writer checkpoints every three frames, by wal_autocheckpoint', () => {
+    let ofReader: Outcome, alone: Outcome, commits: Outcome[], beside: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('wal', { writer: { timeout: 5_000 }, reader: { timeout: 0 } }, async ({ writer, reader }) => {
+        await reader`SELECT n FROM counter`
+        await writer`PRAGMA wal_autocheckpoint = 3`
+        ofReader = await reader`PRAGMA wal_autocheckpoint`
+        for (let i = 0; i < 8; i++) await writer`UPDATE counter SET n = n + 1`
+        alone = await reader`PRAGMA wal_checkpoint(PASSIVE)`
+        await reader`BEGIN`
+        await reader`SELECT n FROM counter`
+        commits = []
+        for (let i = 0; i < 8; i++) commits.push(await writer`UPDATE counter SET n = n + 1`)
+        await reader`COMMIT`
+        beside = await reader`PRAGMA wal_checkpoint(PASSIVE)`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the reader keeps its own wal_autocheckpoint, 1000: the setting is of the connection', () => {
+      expect(ofReader.rows).toEqual([{ wal_autocheckpoint: 1000 }])
+    })
+    test('the writer starts the log over every three frames: after eight commits it has two', () => {
+      expect(alone.rows).toEqual([{ busy: 0, log: 2, checkpointed: 2 }])
+    })
+    test('the writer cannot start the log over while the reader reads: after eight more commits it has eight', () => {
+      expect(beside.rows).toEqual([{ busy: 0, log: 8, checkpointed: 8 }])
+    })
+    test('the writer is not delayed by a reader that is in the way of its checkpoints', () => {
+      expect(commits.map(({ code }) => code)).toEqual(Array(8).fill('SQLITE_OK'))
+      expect(Math.max(...commits.map(({ waited }) => waited))).toBeLessThan(1_000)
     })
   })
 })
 
-describe('VACUUM and its kin, write-ahead log', { tags: ['q29'] }, () => {
+describe('VACUUM, write-ahead log', { tags: ['q29'] }, () => {
   describe('when someone reads', () => {
-    let vacuum: Outcome, still: Outcome, story: Story
+    let vacuum: Outcome, read: Outcome, upgrade: Outcome, story: Story
 
     beforeAll(async () => {
-      story = await contend('wal', { reader: { timeout: 0 }, keeper: { timeout: 0 } }, async ({ reader, keeper }) => {
+      story = await contend('wal', { reader: { timeout: 5_000 }, vacuumer: { timeout: 0 } }, async ({ reader, vacuumer }) => {
         await reader`BEGIN`
         await reader`SELECT n FROM counter`
-        vacuum = await keeper`VACUUM`
-        still = await reader`SELECT n FROM counter`
+        vacuum = await vacuumer`VACUUM`
+        read = await reader`SELECT n FROM counter`
+        upgrade = await reader`UPDATE counter SET n = n + 1`
       })
     })
     beforeEach((context) => show(context, story))
@@ -264,281 +387,496 @@ describe('VACUUM and its kin, write-ahead log', { tags: ['q29'] }, () => {
     test.fails('myth: VACUUM needs the database for itself', () => {
       expect(vacuum.code).toBe('SQLITE_BUSY')
     })
-    test('VACUUM is SQLITE_OK beside the reader: it writes to the log, as any writer does', () => {
+    test('VACUUM is SQLITE_OK beside the reader', () => {
       expect(vacuum.code).toBe('SQLITE_OK')
     })
-    test('the reader reads on', () => {
-      expect(still).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 0 }] })
+    test('the reader goes on reading', () => {
+      expect(read.rows).toEqual([{ n: 0 }])
+    })
+    test('the reader that goes on to write is turned away with SQLITE_BUSY_SNAPSHOT, as after any commit', () => {
+      expect(upgrade.code).toBe('SQLITE_BUSY_SNAPSHOT')
     })
   })
 
   describe('when someone writes', () => {
-    let vacuum: Outcome, index: Outcome, into: Outcome, check: Outcome, copied: Outcome, story: Story
+    let refused: Outcome, vacuum: Outcome, story: Story
 
     beforeAll(async () => {
-      story = await contend('wal', { writer: { timeout: 0 }, keeper: { timeout: 0 } }, async ({ writer, keeper }) => {
+      const cast = { writer: { timeout: 0 }, hasty: { timeout: 0 }, vacuumer: { timeout: 5_000 } }
+      story = await contend('wal', cast, async ({ writer, hasty, vacuumer }) => {
         await writer`BEGIN IMMEDIATE`
-        await writer`UPDATE counter SET n = 1`
-        vacuum = await keeper`VACUUM`
-        index = await keeper`CREATE INDEX by_n ON counter(n)`
-        into = await keeper`VACUUM INTO 'copy.db'`
-        check = await keeper`PRAGMA integrity_check`
+        refused = await hasty`VACUUM`
+        const turn = vacuumer`VACUUM`
+        await turn.blocks()
         await writer`COMMIT`
-        await keeper`ATTACH 'copy.db' AS copy`
-        copied = await keeper`SELECT n FROM copy.counter`
+        vacuum = await turn
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('VACUUM is turned away with SQLITE_BUSY', () => {
-      expect(vacuum.code).toBe('SQLITE_BUSY')
+    test('the hasty one, without a timeout, is turned away with SQLITE_BUSY', () => {
+      expect(refused.code).toBe('SQLITE_BUSY')
     })
-    test('CREATE INDEX is turned away with SQLITE_BUSY', () => {
-      expect(index.code).toBe('SQLITE_BUSY')
-    })
-    test('VACUUM INTO is not refused: it only reads', () => {
-      expect(into.code).toBe('SQLITE_OK')
-    })
-    test('VACUUM INTO copies the last committed state', () => {
-      expect(copied.rows).toEqual([{ n: 0 }])
-    })
-    test('integrity_check is not refused: it only reads', () => {
-      expect(check.rows).toEqual([{ integrity_check: 'ok' }])
-    })
-  })
-
-  describe('when the writer leaves while VACUUM and CREATE INDEX wait, with a timeout of five seconds', () => {
-    let vacuum: Outcome, index: Outcome, story: Story
-
-    beforeAll(async () => {
-      const cast = { writer: { timeout: 0 }, keeper: { timeout: 5_000 } }
-      story = await contend('wal', cast, async ({ writer, keeper }) => {
-        await writer`BEGIN IMMEDIATE`
-        const rebuilding = keeper`VACUUM`
-        await rebuilding.blocks()
-        await writer`COMMIT`
-        vacuum = await rebuilding
-        await writer`BEGIN IMMEDIATE`
-        const indexing = keeper`CREATE INDEX by_n ON counter(n)`
-        await indexing.blocks()
-        await writer`COMMIT`
-        index = await indexing
-      })
-    })
-    beforeEach((context) => show(context, story))
-
-    test('VACUUM waits its turn', () => {
+    test('the vacuumer waits until the writer has left', () => {
       expect(vacuum.code).toBe('SQLITE_OK')
     })
-    test('CREATE INDEX waits its turn', () => {
-      expect(index.code).toBe('SQLITE_OK')
-    })
   })
 
-  describe('when an index is being created', () => {
-    let write: Outcome, read: Outcome, story: Story
+  describe('when the vacuumer has said BEGIN', () => {
+    let vacuum: Outcome, into: Outcome, story: Story
 
     beforeAll(async () => {
-      const cast = { keeper: { timeout: 0 }, writer: { timeout: 0 }, reader: { timeout: 0 } }
-      story = await contend('wal', cast, async ({ keeper, writer, reader }) => {
-        await keeper`BEGIN`
-        await keeper`CREATE INDEX by_n ON counter(n)`
-        write = await writer`UPDATE counter SET n = 1`
-        read = await reader`SELECT n FROM counter`
-        await keeper`COMMIT`
+      story = await contend('wal', { vacuumer: { timeout: 0 } }, async ({ vacuumer }) => {
+        await vacuumer`BEGIN`
+        vacuum = await vacuumer`VACUUM`.mayAnswer('SQLITE_ERROR')
+        into = await vacuumer`VACUUM INTO 'copy.db'`.mayAnswer('SQLITE_ERROR')
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('a writer is turned away with SQLITE_BUSY', () => {
-      expect(write.code).toBe('SQLITE_BUSY')
-    })
-    test('a reader is not', () => {
-      expect(read.code).toBe('SQLITE_OK')
-    })
-  })
-
-  describe('when the keeper is in a transaction', () => {
-    let vacuum: Outcome, story: Story
-
-    beforeAll(async () => {
-      story = await contend('wal', { keeper: { timeout: 0 } }, async ({ keeper }) => {
-        await keeper`BEGIN`
-        vacuum = await keeper`VACUUM`.mayAnswer('SQLITE_ERROR')
-      })
-    })
-    beforeEach((context) => show(context, story))
-
-    test('VACUUM is no lock error but SQLITE_ERROR: "cannot VACUUM from within a transaction"', () => {
-      expect(vacuum).toMatchObject({ code: 'SQLITE_ERROR', message: 'cannot VACUUM from within a transaction' })
-    })
-    test('the transaction goes on', () => {
-      expect(vacuum.inTransaction).toBe(true)
+    test('the vacuumer gets SQLITE_ERROR, for VACUUM and for VACUUM INTO: neither can be part of a transaction', () => {
+      expect([vacuum.code, into.code]).toEqual(['SQLITE_ERROR', 'SQLITE_ERROR'])
+      expect(vacuum.message).toBe('cannot VACUUM from within a transaction')
     })
   })
 })
 
-describe('VACUUM and its kin, rollback journal', { tags: ['q29'] }, () => {
+describe('VACUUM, rollback journal', { tags: ['q29'] }, () => {
   describe('when someone reads', () => {
-    let vacuum: Outcome, into: Outcome, story: Story
+    let refused: Outcome, newcomer: Outcome, vacuum: Outcome, story: Story
 
     beforeAll(async () => {
-      story = await contend('delete', { reader: { timeout: 0 }, keeper: { timeout: 100 } }, async ({ reader, keeper }) => {
+      const cast = { reader: { timeout: 0 }, hasty: { timeout: 0 }, vacuumer: { timeout: 5_000 } }
+      story = await contend('delete', cast, async ({ reader, hasty, vacuumer }) => {
         await reader`BEGIN`
         await reader`SELECT n FROM counter`
-        vacuum = await keeper`VACUUM`
-        into = await keeper`VACUUM INTO 'copy.db'`
-      })
-    })
-    beforeEach((context) => show(context, story))
-
-    test('VACUUM is turned away with SQLITE_BUSY, after its whole timeout of 100 ms', () => {
-      expect(vacuum.code).toBe('SQLITE_BUSY')
-      expect(vacuum.waited).toBeGreaterThanOrEqual(100)
-    })
-    test('VACUUM INTO is not refused', () => {
-      expect(into.code).toBe('SQLITE_OK')
-    })
-  })
-
-  describe('when VACUUM waits for a reader, with a timeout of five seconds', () => {
-    let read: Outcome, vacuum: Outcome, story: Story
-
-    beforeAll(async () => {
-      const cast = { reader: { timeout: 0 }, keeper: { timeout: 5_000 }, newcomer: { timeout: 0 } }
-      story = await contend('delete', cast, async ({ reader, keeper, newcomer }) => {
-        await reader`BEGIN`
-        await reader`SELECT n FROM counter`
-        const turn = keeper`VACUUM`
+        refused = await hasty`VACUUM`
+        const turn = vacuumer`VACUUM`
         await turn.blocks()
-        read = await newcomer`SELECT n FROM counter`
+        newcomer = await hasty`SELECT n FROM counter`
         await reader`COMMIT`
         vacuum = await turn
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('a newcomer who only wants to read is turned away with SQLITE_BUSY', () => {
-      expect(read.code).toBe('SQLITE_BUSY')
+    test('the hasty one, without a timeout, is turned away from VACUUM with SQLITE_BUSY', () => {
+      expect(refused.code).toBe('SQLITE_BUSY')
     })
-    test('VACUUM goes on when the reader has left', () => {
+    test('the vacuumer waits until the reader has left', () => {
       expect(vacuum.code).toBe('SQLITE_OK')
     })
-  })
-
-  describe('when an index has been created, and someone reads', () => {
-    let commit: Outcome, again: Outcome, story: Story
-
-    beforeAll(async () => {
-      story = await contend('delete', { reader: { timeout: 0 }, keeper: { timeout: 0 } }, async ({ reader, keeper }) => {
-        await reader`BEGIN`
-        await reader`SELECT n FROM counter`
-        await keeper`BEGIN`
-        await keeper`CREATE INDEX by_n ON counter(n)`
-        commit = await keeper`COMMIT`
-        await reader`COMMIT`
-        again = await keeper`COMMIT`
-      })
-    })
-    beforeEach((context) => show(context, story))
-
-    test('its COMMIT is turned away with SQLITE_BUSY, as that of any writer', () => {
-      expect(commit).toMatchObject({ code: 'SQLITE_BUSY', inTransaction: true })
-    })
-    test('its COMMIT succeeds when the reader has left', () => {
-      expect(again.code).toBe('SQLITE_OK')
+    test('the vacuumer keeps new readers out, with SQLITE_BUSY, while it waits', () => {
+      expect(newcomer.code).toBe('SQLITE_BUSY')
     })
   })
 })
 
-const backup = { timeout: 0, driver: 'better-sqlite3', program: 'backup.ts' } as const
-
-describe('The backup API, write-ahead log', { tags: ['q29'] }, () => {
-  describe('when another process writes between two steps', () => {
-    let before: Outcome, write: Outcome, restarted: Outcome, end: Outcome, copied: Outcome, story: Story
+describe('VACUUM INTO, no timeout, write-ahead log', { tags: ['q29'] }, () => {
+  describe('when someone reads and someone writes', () => {
+    let copy: Outcome, commit: Outcome, copied: Outcome, again: Outcome, story: Story
 
     beforeAll(async () => {
-      story = await contend('wal', { keeper: backup, writer: { timeout: 0 } }, async ({ keeper, writer }) => {
-        await writer`CREATE TABLE ballast AS SELECT randomblob(10000) AS pages`
-        await keeper`.backup copy.db`
-        await keeper`.step 1`
-        before = await keeper`.step 1`
-        write = await writer`UPDATE counter SET n = 1`
-        restarted = await keeper`.step 1`
-        end = await keeper`.step 100`
+      const cast = { reader: { timeout: 0 }, writer: { timeout: 0 }, copier: { timeout: 0 } }
+      story = await contend('wal', cast, async ({ reader, writer, copier }) => {
+        await reader`BEGIN`
+        await reader`SELECT n FROM counter`
+        await writer`BEGIN EXCLUSIVE`
+        await writer`UPDATE counter SET n = n + 1`
+        copy = await copier`VACUUM INTO 'copy.db'`
+        commit = await writer`COMMIT`
+        again = await copier`VACUUM INTO 'copy.db'`.mayAnswer('SQLITE_ERROR')
+        await copier`ATTACH 'copy.db' AS copy`
+        copied = await copier`SELECT n FROM copy.counter`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the copier copies what is committed, beside a reader and a writer', () => {
+      expect(copy.code).toBe('SQLITE_OK')
+      expect(copied.rows).toEqual([{ n: 0 }])
+    })
+    test('the writer commits', () => {
+      expect(commit.code).toBe('SQLITE_OK')
+    })
+    test('the copier does not write over a file: the second time it is SQLITE_ERROR', () => {
+      expect(again).toMatchObject({ code: 'SQLITE_ERROR', message: 'output file already exists' })
+    })
+  })
+})
+
+describe('VACUUM INTO, rollback journal', { tags: ['q29'] }, () => {
+  describe('when someone reads and someone writes', () => {
+    let copy: Outcome, copied: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { reader: { timeout: 0 }, writer: { timeout: 0 }, copier: { timeout: 0 } }
+      story = await contend('delete', cast, async ({ reader, writer, copier }) => {
+        await reader`BEGIN`
+        await reader`SELECT n FROM counter`
+        await writer`BEGIN IMMEDIATE`
+        await writer`UPDATE counter SET n = n + 1`
+        copy = await copier`VACUUM INTO 'copy.db'`
+        await copier`ATTACH 'copy.db' AS copy`
+        copied = await copier`SELECT n FROM copy.counter`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the copier copies what is committed, beside a reader and a writer that has not come to COMMIT', () => {
+      expect(copy.code).toBe('SQLITE_OK')
+      expect(copied.rows).toEqual([{ n: 0 }])
+    })
+  })
+
+  describe('when someone holds an exclusive lock', () => {
+    let refused: Outcome, copy: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { holder: { timeout: 0 }, hasty: { timeout: 0 }, copier: { timeout: 5_000 } }
+      story = await contend('delete', cast, async ({ holder, hasty, copier }) => {
+        await holder`BEGIN EXCLUSIVE`
+        refused = await hasty`VACUUM INTO 'copy.db'`
+        const turn = copier`VACUUM INTO 'copy.db'`
+        await turn.blocks()
+        await holder`COMMIT`
+        copy = await turn
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the hasty one, without a timeout, is turned away with SQLITE_BUSY', () => {
+      expect(refused.code).toBe('SQLITE_BUSY')
+    })
+    test('the copier waits until the holder has left', () => {
+      expect(copy.code).toBe('SQLITE_OK')
+    })
+  })
+})
+
+// The library is better-sqlite3; a step copies a page, and the database has two.
+const copier = { timeout: 0, program: 'backup.ts', driver: 'better-sqlite3' } as const
+
+describe('The backup API, write-ahead log', { tags: ['q29'] }, () => {
+  describe('when someone writes between two steps', () => {
+    let begin: Outcome, one: Outcome, update: Outcome, two: Outcome, early: Outcome, last: Outcome, copied: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('wal', { copier, writer: { timeout: 0 } }, async ({ copier, writer }) => {
+        begin = await copier`.backup copy.db`
+        one = await copier`.step 1`
+        update = await writer`UPDATE counter SET n = n + 1`
+        two = await copier`.step 1`
+        early = await writer`ATTACH 'copy.db' AS copy`
+        last = await copier`.step 1`
         await writer`ATTACH 'copy.db' AS copy`
         copied = await writer`SELECT n FROM copy.counter`
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('the writer is not refused: a backup holds no lock on its source between two steps', () => {
-      expect(write.code).toBe('SQLITE_OK')
+    test.fails('myth: a backup keeps writers out until it is done', () => {
+      expect(update.code).toBe('SQLITE_BUSY')
     })
-    test.fails('myth: a backup goes on where it was', () => {
-      expect(restarted.rows).toEqual([{ remaining: 2 }])
+    test('the writer writes and commits, SQLITE_OK', () => {
+      expect(update.code).toBe('SQLITE_OK')
     })
-    test('the backup starts over: of 5 pages 3 remained, and after one more step 4 do', () => {
-      expect(before.rows).toEqual([{ remaining: 3 }])
-      expect(restarted.rows).toEqual([{ remaining: 4 }])
+    test('the copier begins again: one page remained, and after the next step one remains', () => {
+      expect([begin.rows, one.rows, two.rows]).toEqual([[{ remaining: 2 }], [{ remaining: 1 }], [{ remaining: 1 }]])
     })
-    test('the copy, once complete, has what was written meanwhile', () => {
-      expect(end.rows).toEqual([{ remaining: 0 }])
+    test('the copy has what the writer has written', () => {
+      expect(last.rows).toEqual([{ remaining: 0 }])
       expect(copied.rows).toEqual([{ n: 1 }])
+    })
+    test('the copy is locked until it is complete: one who opens it before is turned away with SQLITE_BUSY', () => {
+      expect(early.code).toBe('SQLITE_BUSY')
+    })
+    test.skipIf(process.platform !== 'linux')('the copier holds a lock on its copy, none on the database (needs /proc)', () => {
+      expect(one.locks?.filter((lock) => !['SHARED', 'DMS'].includes(lock))).toEqual(['copy.db: EXCLUSIVE'])
     })
   })
 
-  describe('when a writer is inside', () => {
-    let step: Outcome, story: Story
+  describe('when someone writes after every step', () => {
+    let steps: Outcome[], story: Story
 
     beforeAll(async () => {
-      story = await contend('wal', { keeper: backup, writer: { timeout: 0 } }, async ({ keeper, writer }) => {
-        await writer`CREATE TABLE ballast AS SELECT randomblob(10000) AS pages`
-        await keeper`.backup copy.db`
-        await writer`BEGIN EXCLUSIVE`
-        await writer`UPDATE counter SET n = 1`
-        step = await keeper`.step 1`
-        await writer`COMMIT`
+      story = await contend('wal', { copier, writer: { timeout: 0 } }, async ({ copier, writer }) => {
+        await copier`.backup copy.db`
+        steps = []
+        for (let i = 0; i < 4; i++) {
+          steps.push(await copier`.step 1`)
+          await writer`UPDATE counter SET n = n + 1`
+        }
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('the backup copies its page beside the writer, even one that has said BEGIN EXCLUSIVE', () => {
-      expect(step.rows).toEqual([{ remaining: 4 }])
+    test('the copier gets nowhere: after each of four steps, one page of two remains', () => {
+      expect(steps.map(({ rows }) => rows)).toEqual([
+        [{ remaining: 1 }],
+        [{ remaining: 1 }],
+        [{ remaining: 1 }],
+        [{ remaining: 1 }],
+      ])
+    })
+  })
+
+  describe('when the copier reads in a transaction around its backup', () => {
+    let update: Outcome, last: Outcome, copied: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('wal', { copier, writer: { timeout: 0 } }, async ({ copier, writer }) => {
+        await copier`BEGIN`
+        await copier`SELECT n FROM counter`
+        await copier`.backup copy.db`
+        await copier`.step 1`
+        update = await writer`UPDATE counter SET n = n + 1`
+        last = await copier`.step 1`
+        await writer`ATTACH 'copy.db' AS copy`
+        copied = await writer`SELECT n FROM copy.counter`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the copier finishes what it began, though the writer has committed', () => {
+      expect(update.code).toBe('SQLITE_OK')
+      expect(last.rows).toEqual([{ remaining: 0 }])
+    })
+    test('the copy has what the copier had read', () => {
+      expect(copied.rows).toEqual([{ n: 0 }])
+    })
+  })
+
+  describe('when the copier itself writes between two steps', () => {
+    let last: Outcome, copied: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('wal', { copier }, async ({ copier }) => {
+        await copier`.backup copy.db`
+        await copier`.step 1`
+        await copier`UPDATE counter SET n = n + 1`
+        last = await copier`.step 1`
+        await copier`ATTACH 'copy.db' AS copy`
+        copied = await copier`SELECT n FROM copy.counter`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the copier does not begin again, and its copy has what it wrote', () => {
+      expect(last.rows).toEqual([{ remaining: 0 }])
+      expect(copied.rows).toEqual([{ n: 1 }])
     })
   })
 })
 
 describe('The backup API, rollback journal', { tags: ['q29'] }, () => {
-  describe('when a writer is inside', () => {
-    let beside: Outcome, commit: Outcome, refused: Outcome, after: Outcome, story: Story
+  describe('when someone writes, and commits between two steps', () => {
+    let beside: Outcome, commit: Outcome, after: Outcome, story: Story
 
     beforeAll(async () => {
-      story = await contend('delete', { keeper: backup, writer: { timeout: 0 } }, async ({ keeper, writer }) => {
-        await writer`CREATE TABLE ballast AS SELECT randomblob(10000) AS pages`
-        await keeper`.backup copy.db`
+      story = await contend('delete', { copier, writer: { timeout: 0 } }, async ({ copier, writer }) => {
+        await copier`.backup copy.db`
         await writer`BEGIN IMMEDIATE`
-        beside = await keeper`.step 1`
+        await writer`UPDATE counter SET n = n + 1`
+        beside = await copier`.step 1`
         commit = await writer`COMMIT`
-        await writer`BEGIN EXCLUSIVE`
-        refused = await keeper`.step 1`
-        await writer`COMMIT`
-        after = await keeper`.step 2`
+        after = await copier`.step 1`
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('the backup copies a page beside one who has said BEGIN IMMEDIATE', () => {
-      expect(beside.rows).toEqual([{ remaining: 4 }])
+    test('the copier takes its step beside the writer', () => {
+      expect(beside.rows).toEqual([{ remaining: 1 }])
     })
-    test('the writer commits: between two steps the backup is no reader', () => {
+    test('the writer commits: the copier holds its SHARED lock for the length of a step', () => {
       expect(commit.code).toBe('SQLITE_OK')
     })
-    test('the backup copies nothing beside one who has said BEGIN EXCLUSIVE', () => {
-      expect(refused.rows).toEqual([{ remaining: 4 }])
+    test('the copier begins again: after the next step, one page remains still', () => {
+      expect(after.rows).toEqual([{ remaining: 1 }])
     })
-    test('the backup goes on when the writer has left, having changed nothing', () => {
-      expect(after.rows).toEqual([{ remaining: 2 }])
+  })
+
+  describe('when someone holds an exclusive lock between two steps', () => {
+    let refused: Outcome, waited: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('delete', { copier, holder: { timeout: 0 } }, async ({ copier, holder }) => {
+        await copier`.backup copy.db`
+        await holder`BEGIN EXCLUSIVE`
+        refused = await copier`.step 1`
+        await copier`PRAGMA busy_timeout = 5000`
+        const turn = copier`.step 1`
+        await turn.blocks()
+        await holder`COMMIT`
+        waited = await turn
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the copier, without a timeout, copies nothing while the lock is held', () => {
+      expect(refused.rows).toEqual([{ remaining: 2 }])
+    })
+    test('the copier, with a timeout, waits in its step until the holder has left, and copies a page', () => {
+      expect(waited.rows).toEqual([{ remaining: 1 }])
+    })
+  })
+
+  describe('when someone holds an exclusive lock as the backup begins', () => {
+    let begin: Outcome, tables: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('delete', { copier, holder: { timeout: 0 } }, async ({ copier, holder }) => {
+        await holder`BEGIN EXCLUSIVE`
+        begin = await copier`.backup copy.db`
+        await holder`COMMIT`
+        await copier`ATTACH 'copy.db' AS copy`
+        tables = await copier`SELECT name FROM copy.sqlite_schema`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test.fails('myth: a backup that is kept out says so', () => {
+      expect(begin.code).toBe('SQLITE_BUSY')
+    })
+    test('the copier gets SQLITE_OK from better-sqlite3, and that nothing remains', () => {
+      expect(begin).toMatchObject({ code: 'SQLITE_OK', rows: [{ remaining: 0 }] })
+    })
+    test('the copier has no copy: the file it opens has no table', () => {
+      expect(tables.rows).toEqual([])
+    })
+  })
+})
+
+describe('Work on the schema, no timeout, write-ahead log', { tags: ['q29'] }, () => {
+  describe('when someone builds an index', () => {
+    let read: Outcome, write: Outcome, commit: Outcome, still: Outcome, after: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { builder: { timeout: 0 }, reader: { timeout: 0 }, writer: { timeout: 0 } }
+      story = await contend('wal', cast, async ({ builder, reader, writer }) => {
+        await builder`BEGIN`
+        await builder`CREATE INDEX by_n ON counter (n)`
+        await reader`BEGIN`
+        read = await reader`SELECT n FROM counter`
+        write = await writer`UPDATE counter SET n = n + 1`
+        commit = await builder`COMMIT`
+        still = await reader`SELECT count(*) AS indexes FROM sqlite_schema WHERE type = 'index'`
+        await reader`COMMIT`
+        after = await reader`SELECT count(*) AS indexes FROM sqlite_schema WHERE type = 'index'`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the reader reads', () => {
+      expect(read.rows).toEqual([{ n: 0 }])
+    })
+    test('the writer is turned away with SQLITE_BUSY', () => {
+      expect(write.code).toBe('SQLITE_BUSY')
+    })
+    test('the builder commits beside the reader', () => {
+      expect(commit.code).toBe('SQLITE_OK')
+    })
+    test('the reader sees no index until its transaction ends: the schema is part of its snapshot', () => {
+      expect([still.rows, after.rows]).toEqual([[{ indexes: 0 }], [{ indexes: 1 }]])
+    })
+  })
+
+  describe('when a column is added between two statements of a reader', () => {
+    let before: Outcome, after: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('wal', { reader: { timeout: 0 }, builder: { timeout: 0 } }, async ({ reader, builder }) => {
+        before = await reader`SELECT * FROM counter`
+        await builder`ALTER TABLE counter ADD COLUMN note TEXT`
+        after = await reader`SELECT * FROM counter`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the reader sees the new column with its next statement: no SQLITE_SCHEMA reaches it', () => {
+      expect(before.rows).toEqual([{ n: 0 }])
+      expect(after).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 0, note: null }] })
+    })
+  })
+
+  describe('when someone writes', () => {
+    let index: Outcome, analyze: Outcome, reindex: Outcome, drop: Outcome, alter: Outcome, story: Story
+    let optimize: Outcome, check: Outcome, exists: Outcome
+
+    beforeAll(async () => {
+      story = await contend('wal', { holder: { timeout: 0 }, other: { timeout: 0 } }, async ({ holder, other }) => {
+        await holder`CREATE TABLE diary (line TEXT)`
+        await holder`CREATE INDEX by_n ON counter (n)`
+        await holder`BEGIN IMMEDIATE`
+        index = await other`CREATE INDEX by_line ON diary (line)`
+        analyze = await other`ANALYZE`
+        reindex = await other`REINDEX`
+        drop = await other`DROP TABLE diary`
+        alter = await other`ALTER TABLE counter ADD COLUMN note TEXT`
+        check = await other`PRAGMA integrity_check`
+        exists = await other`CREATE TABLE IF NOT EXISTS counter (n INTEGER)`
+        await other`SELECT n FROM counter WHERE n = 7`
+        optimize = await other`PRAGMA optimize`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the other is turned away from CREATE INDEX, DROP TABLE and ALTER TABLE with SQLITE_BUSY', () => {
+      expect([index.code, drop.code, alter.code]).toEqual(['SQLITE_BUSY', 'SQLITE_BUSY', 'SQLITE_BUSY'])
+    })
+    test('the other is turned away from ANALYZE and REINDEX with SQLITE_BUSY', () => {
+      expect([analyze.code, reindex.code]).toEqual(['SQLITE_BUSY', 'SQLITE_BUSY'])
+    })
+    test('the other is turned away from PRAGMA optimize with SQLITE_BUSY, for there is something to analyze', () => {
+      expect(optimize.code).toBe('SQLITE_BUSY')
+    })
+    test('the other runs PRAGMA integrity_check, which only reads', () => {
+      expect(check.rows).toEqual([{ integrity_check: 'ok' }])
+    })
+    test('the other runs CREATE TABLE IF NOT EXISTS where the table exists: there is nothing to write', () => {
+      expect(exists.code).toBe('SQLITE_OK')
+    })
+  })
+})
+
+describe('Work on the schema, no timeout, rollback journal', { tags: ['q29'] }, () => {
+  describe('when someone builds an index', () => {
+    let write: Outcome, commit: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { builder: { timeout: 0 }, reader: { timeout: 0 }, writer: { timeout: 0 } }
+      story = await contend('delete', cast, async ({ builder, reader, writer }) => {
+        await builder`BEGIN`
+        await builder`CREATE INDEX by_n ON counter (n)`
+        write = await writer`UPDATE counter SET n = n + 1`
+        await reader`BEGIN`
+        await reader`SELECT n FROM counter`
+        commit = await builder`COMMIT`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the writer is turned away with SQLITE_BUSY', () => {
+      expect(write.code).toBe('SQLITE_BUSY')
+    })
+    test('the builder is turned away at COMMIT with SQLITE_BUSY while the reader is inside', () => {
+      expect(commit.code).toBe('SQLITE_BUSY')
+    })
+  })
+
+  describe('when someone holds an exclusive lock', () => {
+    let check: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('delete', { holder: { timeout: 0 }, checker: { timeout: 0 } }, async ({ holder, checker }) => {
+        await holder`BEGIN EXCLUSIVE`
+        check = await checker`PRAGMA integrity_check`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the checker is turned away from PRAGMA integrity_check with SQLITE_BUSY, as any reader', () => {
+      expect(check.code).toBe('SQLITE_BUSY')
     })
   })
 })
