@@ -25,9 +25,9 @@ const folder = new URL('../tests/', import.meta.url)
 const myth = /^myth: /
 
 /**
- * Writes the specification: as a page, `tests/README.md`, and as an index for programs, `tests/claims.json`. Both read the
- * same on every machine. Only a run that is whole and green writes them: nothing filtered, skipped, red or interrupted, and
- * with the usual driver.
+ * Writes the specification: as a page, `tests/README.md`, with its pictures in `tests/pictures/`, and as an index for programs,
+ * `tests/claims.json`. They read the same on every machine. Only a run that is whole and green writes them: nothing filtered,
+ * skipped, red or interrupted, and with the usual driver.
  *
  * It also keeps the rules of the house that Vitest does not know. What one of its hooks throws while the tests run, Vitest
  * reports as an unhandled error, at the line it names, and the run is red.
@@ -35,6 +35,7 @@ const myth = /^myth: /
 export default class Page implements Reporter {
   #vitest!: Vitest
   readonly #tests = new Map<string, TestCase>()
+  readonly #pictures = new Map<string, string>()
 
   onInit(vitest: Vitest): void {
     this.#vitest = vitest
@@ -42,6 +43,7 @@ export default class Page implements Reporter {
 
   onTestRunStart(): void {
     this.#tests.clear()
+    this.#pictures.clear()
   }
 
   onTestModuleEnd(chapter: TestModule): void {
@@ -53,6 +55,11 @@ export default class Page implements Reporter {
     const twin = this.#tests.get(id)
     this.#tests.set(id, test)
     if (twin) throw broken(`"${test.name}" and "${twin.name}" (${linkTo(twin)}) make one claim twice: ${id}`, test)
+
+    const { picture } = test.meta()
+    const namesake = picture && this.#pictures.get(picture)
+    if (picture) this.#pictures.set(picture, drawn(test))
+    if (namesake && namesake !== drawn(test)) throw broken(`"${test.name}" has another picture for ${picture}`, test)
 
     const siblings = test.parent.children.array()
     const next = siblings[siblings.indexOf(test) + 1]
@@ -77,9 +84,9 @@ export default class Page implements Reporter {
     const sqlite = new Database(':memory:').prepare('SELECT sqlite_version()').pluck().get()
     const seen = { sqlite: `${sqlite}`, driver: `better-sqlite3 ${driver.version}` }
     const written = [
+      ...illustrate(this.#pictures),
       write('README.md', page(chapters, seen)),
       write('claims.json', `${JSON.stringify({ ...seen, claims }, undefined, 2)}\n`),
-      ...hang(chapters.flatMap(picturesOf)),
     ].filter(Boolean)
     if (written.length > 0) this.#vitest.logger.log(`${written.join(', ')}: written, ${claims.length} claims`)
   }
@@ -133,17 +140,27 @@ function settledIn(chapters: TestModule[], question: string): string[] {
   })
 }
 
-/** The pictures and timelines of a describe, its sentences, and then the describes inside it, each under its heading. */
+/** The stories of a describe, its sentences, and then the describes inside it, each under its heading. */
 function told({ children }: TestModule | TestSuite, level: string): string[] {
   const tests = [...children.tests()]
-  const timelines = new Set(tests.flatMap((test) => test.meta().timeline ?? []))
-  const pictures = new Set(tests.flatMap((test) => test.meta().picture?.file ?? []))
-  const blocks = [
-    ...[...pictures].map((file) => `![the story as a picture: one lane a contender](pictures/${file})`),
-    ...[...timelines].map((timeline) => `\`\`\`text\n${timeline}\n\`\`\``),
-  ]
+  const stories = new Set(tests.flatMap((test) => storyOf(test) ?? []))
   const suites = [...children.suites()].flatMap((suite) => [`${level} ${literal(suite.name)}`, ...told(suite, `${level}#`)])
-  return [...blocks, tests.map(sentence).join('\n'), ...suites].filter(Boolean)
+  return [...stories, tests.map(sentence).join('\n'), ...suites].filter(Boolean)
+}
+
+/** In words, and above them in a picture if it has one. */
+function storyOf(test: TestCase): string | undefined {
+  const { timeline, picture } = test.meta()
+  if (!timeline) return undefined
+  const [head] = timeline.split('\n')
+  const image = picture ? `![${literal(head)}](pictures/${picture})\n\n` : ''
+  return `${image}\`\`\`text\n${timeline}\n\`\`\``
+}
+
+/** The picture of a test's story, as it is annotated. */
+function drawn(test: TestCase): string {
+  const annotation = test.annotations().find(({ type }) => type === 'timeline')
+  return Buffer.from(`${annotation?.attachment?.body}`, 'base64').toString()
 }
 
 function sentence(test: TestCase): string {
@@ -184,7 +201,6 @@ function claimOf(test: TestCase): Claim {
   }
 }
 
-const picturesOf = ({ children }: TestModule) => [...children.allTests()].flatMap((test) => test.meta().picture ?? [])
 const claimsOf = ({ children }: TestModule) => [...children.allTests()].map(claimOf)
 const fileOf = ({ moduleId }: TestModule) => basename(moduleId)
 const linkTo = ({ module, location }: TestCase) => `${fileOf(module)}#L${location?.line}`
@@ -209,16 +225,6 @@ function broken(rule: string, entity: TestCase | TestModule): Error {
   return error
 }
 
-/** Writes the pictures, and takes away those that no story has any more. Returns the paths of what changed. */
-function hang(pictures: { file: string; svg: string }[]): (string | undefined)[] {
-  const wall = new URL('pictures/', folder)
-  mkdirSync(wall, { recursive: true })
-  const stale = readdirSync(wall).filter((name) => !pictures.some(({ file }) => file === name))
-  for (const name of stale) rmSync(new URL(name, wall))
-  const svgs = new Map(pictures.map(({ file, svg }) => [file, svg]))
-  return [...svgs].map(([file, svg]) => write(`pictures/${file}`, svg))
-}
-
 /** Replaces a file of the folder in one step, unless it reads so already. Returns the path of what is written. */
 function write(file: string, text: string): string | undefined {
   const [path, draft] = [new URL(file, folder), new URL(`${file}.new`, folder)]
@@ -226,4 +232,12 @@ function write(file: string, text: string): string | undefined {
   writeFileSync(draft, text)
   renameSync(draft, path)
   return `tests/${file}`
+}
+
+/** Writes the pictures, and removes those that are no longer shown. */
+function illustrate(pictures: Map<string, string>): (string | undefined)[] {
+  const gallery = new URL('pictures/', folder)
+  mkdirSync(gallery, { recursive: true })
+  for (const file of readdirSync(gallery)) if (!pictures.has(file)) rmSync(new URL(file, gallery))
+  return [...pictures].map(([file, svg]) => write(`pictures/${file}`, svg))
 }

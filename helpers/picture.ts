@@ -43,13 +43,15 @@ export function picture(story: Story): string {
   const title = `${lanes.map(({ contender }) => contender).join(', ')}: ${journals[story.mode]}`
   return svg(right + margin, bottom + margin, title, timelineOf(story), [
     text(journals[story.mode], 'sans strong', margin + counter, 26),
-    ...(transactions.length > 0
-      ? [rect('transaction', right - 106, 15, 13, 13), text('in a transaction', 'sans quiet', right - 88, 25.5)]
-      : []),
+    ...legend(
+      right,
+      transactions.length > 0,
+      processes.some(({ bars }) => bars.length > 0),
+    ),
     ...processes.flatMap((process) => frame(process, top, bottom)),
+    ...transactions,
     ...rows.map(({ top }) => path('guide', `M${margin + counter} ${top}H${right}`)),
     ...rows.map(({ top }, i) => text(`${i + 1}`, 'sans number', margin + counter - 7, top + 16)),
-    ...transactions,
     ...processes.flatMap(({ x, bars }) => bars.flatMap((bar) => drawnBar(bar, x, rows, bottom))),
     ...rows.flatMap((row) => way(row, rows)),
     ...lanes.flatMap((lane) => signals(rows, lane)),
@@ -94,19 +96,14 @@ function seated(cast: Story['cast'], moments: Moment[]): Process[] {
   const codes = moments.map(({ outcome }) => (isRefusal(outcome) ? outcome.code.length + 2 : 0))
   const room = usual - 2 * margin - counter - gap * (groups.length - 1) - gutters.reduce((sum, gutter) => sum + gutter)
   const cells = Math.max(18, ...codes, Math.min(52, Math.floor((room / names.length - 2 * inset) / cell)))
-  const width = cells * cell + 2 * inset
+  const width = Math.ceil(cells * cell) + 2 * inset
 
   let x = margin + counter
   return groups.map((names, i) => {
     const lanes = names.map((contender, n) => {
-      const settings = settingsOf({ ...cast[contender], process: undefined }).join(', ')
-      return {
-        contender,
-        settings: wrapped(settings, Math.floor((cells * cell) / letter)),
-        x: x + gutters[i] + n * width,
-        width,
-        cells,
-      }
+      const told = settingsOf({ ...cast[contender], process: undefined })
+      const settings = told.flatMap((words) => wrapped(words, Math.floor((cells * cell) / letter)))
+      return { contender, settings, x: x + gutters[i] + n * width, width, cells }
     })
     const process = { name: cast[names[0]].process, x, width: gutters[i] + names.length * width, lanes, bars: bars[i] }
     x += process.width + gap
@@ -166,8 +163,9 @@ function laidOut(story: Story, moments: Moment[], processes: Process[], top: num
     return { moment, lane, words, top: 0, height: heightOf(words), end: ends[i] }
   })
   for (const { lock, from, to } of processes.flatMap(({ bars }) => bars)) {
-    const length = rows.slice(from, to).reduce((sum, { height }) => sum + height, 0)
-    rows[from].height += Math.max(0, lengthOf(lock) - length) // so that there is room for its name
+    // There is to be room for its name. A bar begins in the middle of a row, and does not end in one if it is still held at the end.
+    const length = rows.slice(from, to).reduce((sum, { height }) => sum + height, to < rows.length ? 0 : -12)
+    rows[from].height += Math.max(0, lengthOf(lock) - length)
   }
   for (const row of rows) {
     row.top = top
@@ -200,18 +198,23 @@ function wordsOf(moment: Moment, story: Story, cells: number, continued: boolean
   const answer = answerOf(moment, story)
   if (!outcome) return [...words, { text: answer, kind: waits ? 'waits' : 'quiet', line: sql.length, at: 2 }]
 
-  const add = (text: string, kind: Words['kind'], beside: number, most?: number) => {
-    const [last] = words.slice(-1)
-    const taken = last ? (last.at as number) + last.text.length + 2 : 0
-    if (taken + text.length <= cells) words.push({ text, kind, line: last?.line ?? 0, at: beside < 0 ? 'right' : taken })
-    else for (const part of wrapped(text, cells - 2, most)) words.push({ text: part, kind, line: words.length, at: 2 })
-  }
   if (isRefusal(outcome)) {
-    words.push({ text: outcome.code, kind: 'refused', line: sql.length, at: 2 })
-    add(answer.slice(outcome.code.length + 2), 'sql', 0)
-  } else if (answer === 'SQLITE_OK') add('OK', 'quiet', -1)
-  else add(answer, 'sql', -1, 3)
-  return words
+    const { code } = outcome
+    const rest = answer.slice(code.length + 2)
+    const beside = code.length + 4
+    const more = beside + rest.length > cells ? wrapped(rest, cells - 2) : []
+    return [
+      ...words,
+      { text: code, kind: 'refused', line: sql.length, at: 2 },
+      ...(more.length === 0 ? [{ text: rest, kind: 'sql', line: sql.length, at: beside } as const] : []),
+      ...more.map((text, i): Words => ({ text, kind: 'sql', line: sql.length + 1 + i, at: 2 })),
+    ]
+  }
+  const [said, look] = answer === 'SQLITE_OK' ? (['OK', 'quiet'] as const) : ([answer, 'sql'] as const)
+  const room = cells - (sql.length > 0 ? sql[sql.length - 1].length + 2 : 0)
+  const lines = said.length <= room ? [said] : wrapped(said, cells - 2, 3)
+  const first = said.length <= room && sql.length > 0 ? sql.length - 1 : sql.length
+  return [...words, ...lines.map((text, i): Words => ({ text, kind: look, line: first + i, at: lines.length > 1 ? 2 : 'right' }))]
 }
 
 /** Text in lines of so many characters at the most. What is more than `most` lines is left out. */
@@ -220,10 +223,23 @@ function wrapped(text: string, cells: number, most = Infinity): string[] {
   for (const word of text.trim().split(/\s+/)) {
     const longer = lines.length > 0 ? `${lines[lines.length - 1]} ${word}` : word
     if (longer.length <= cells) lines.splice(-1, 1, longer)
-    else lines.push(...(word.match(new RegExp(`.{1,${cells}}`, 'gs')) ?? []))
+    else lines.push(...(word.match(new RegExp(`.{1,${cells}}`, 'gsu')) ?? []))
   }
   if (lines.length <= most) return lines
-  return [...lines.slice(0, most - 1), `${lines[most - 1].slice(0, cells - 2)} …`]
+  const last = lines[most - 1]
+  const kept = last.length > cells - 2 ? last.slice(0, cells - 2).replace(/(?<=;)[^;]*$|\s\S*$/, '') : last // whole rows, whole words
+  return [...lines.slice(0, most - 1), `${kept} …`]
+}
+
+/** What does not say itself what it is. */
+function legend(right: number, transactions: boolean, locks: boolean): string[] {
+  const x = right - (transactions ? 184 : 76)
+  return [
+    ...(transactions
+      ? [rect('transaction', right - 106, 15, 13, 13), text('in a transaction', 'sans quiet', right - 88, 25.5)]
+      : []),
+    ...(locks ? [rect('bar reserved', x, 15, 13, 13), text('lock held', 'sans quiet', x + 18, 25.5)] : []),
+  ]
 }
 
 function frame({ name, x, width, lanes }: Process, top: number, bottom: number): string[] {
@@ -266,7 +282,7 @@ function way({ moment, lane, words, top, end }: Row, rows: Row[]): string[] {
   const box = (kind: string) => rect(kind, x, top + 2, width, rows[end].top + heightOf(rows[end].words) - top - 4)
   if (!moment.waits) return [box('sent')]
   const from = top + 6 + line * words[words.length - 1].line
-  const plate = rect('wait', lane.x + inset + 1.5 * cell, from + 3, 6 * cell, 14)
+  const plate = rect('wait', lane.x + inset + 1.5 * cell, from, 6 * cell, 14)
   return [box('wait'), rect('hatched', x, from, width, rows[end].top - from, 0), plate, box('edge')]
 }
 

@@ -9,9 +9,9 @@ const style = `
   .sans { font: 11px system-ui, -apple-system, 'Segoe UI', sans-serif }
   .strong { font-weight: 600 } .name { font-size: 14px; font-weight: 600 } .number { font-size: 10px; text-anchor: end }
   .quiet, .number { fill: #59636e } .waits { fill: #6b4700 } .refused { font-weight: 600; fill: #a8120a }
-  .page { fill: #fff; stroke: #d0d7de } .process { fill: #f6f8fa; stroke: #d0d7de } .guide { stroke: #e2e6ea }
+  .page { fill: #fff; stroke: #d0d7de } .process { fill: #f6f8fa; stroke: #d0d7de } .guide { stroke: #1f2328; stroke-opacity: 0.09 }
   .transaction { fill: #dfe8f5 } .sent { fill: none; stroke: #59636e; stroke-dasharray: 2 3 }
-  .wait { fill: #fff4d6 } .edge { fill: none; stroke: #9a6700 } .hatched { fill: url(#hatch) } .hatch { stroke: #dfae3c; stroke-width: 2 }
+  .wait { fill: #fff4d6 } .edge { fill: none; stroke: #9a6700 } .hatched { fill: url(#hatch) } .hatch { stroke: #e8c46a; stroke-width: 1.5 }
   .stop { fill: #eaeef2; stroke: #59636e; stroke-dasharray: 4 3 } .sign { fill: #1f2328 }
   .refusal { fill: #ffe3e0; stroke: #a8120a } .disc { fill: #a8120a } .cross { fill: none; stroke: #fff; stroke-width: 2; stroke-linecap: round }
   .lock { font-size: 9px; fill: #fff } .lock.shared { fill: #06364d } .lock.snapshot { fill: #06402f }
@@ -19,8 +19,8 @@ const style = `
   .bar.exclusive { fill: #2b0a4f } .bar.maintenance { fill: #57606a }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3 } .quiet, .number { fill: #9aa4af } .waits { fill: #f2cc60 } .refused { fill: #ff9d94 }
-    .page { fill: #0d1117; stroke: #3d444d } .process { fill: #151b23; stroke: #3d444d } .guide { stroke: #262c36 }
-    .transaction { fill: #1f2c40 } .sent { stroke: #9aa4af }
+    .page { fill: #0d1117; stroke: #3d444d } .process { fill: #151b23; stroke: #3d444d } .guide { stroke: #fff }
+    .transaction { fill: #22334c } .sent { stroke: #9aa4af }
     .wait { fill: #2b2210 } .edge { stroke: #d9a520 } .hatch { stroke: #7a5a12 }
     .stop { fill: #262c36; stroke: #9aa4af } .sign { fill: #e6edf3 }
     .refusal { fill: #3a1513; stroke: #ff9d94 } .disc { fill: #ff9d94 } .cross { stroke: #3a1513 }
