@@ -21,7 +21,7 @@ export type Outcome = {
   inTransaction: boolean
   /**
    * The locks that the contender's process holds afterwards, as the operating system tells, in SQLite's words (see `locksOf` in
-   * kernel.ts); `undefined` where it does not.
+   * kernel.ts); `undefined` where it does not, or where another connection of the process is at work.
    */
   locks?: string[]
 }
@@ -164,7 +164,9 @@ export class Statement implements PromiseLike<Outcome> {
       throw new Error(`${this.contender} answered \`${this.sql}\` with nonsense: ${JSON.stringify(answer)}`)
     if (!/^SQLITE_(OK|BUSY|LOCKED)/.test(code) && !this.#expected.includes(code))
       throw new Error(`${this.contender} cannot run \`${this.sql}\`: ${code}: ${message}`)
-    return { code, message, rows, waited, inTransaction, locks: locksOf(this.#seat.child.pid, this.#seat.folder) }
+    const { child, folder } = this.#seat
+    const locks = child.busy ? undefined : locksOf(child.pid, folder) // another connection of its process may be taking some now
+    return { code, message, rows, waited, inTransaction, locks }
   }
 }
 

@@ -142,7 +142,7 @@ const states = ['SHARED', 'RESERVED', 'PENDING', 'EXCLUSIVE']
 
 /** Bars stand below each other if they are states of one file, or one lock, or snapshots. The usual ones come first. */
 function columnOf({ lock }: Bar): string {
-  const [, file = '', name] = /^(?:(.*): )?(.*?)(?:\(\d\))?$/.exec(lock) as RegExpExecArray
+  const [, file = '', name] = /^(?:(.*): )?(.*?)$/.exec(lock) as RegExpExecArray
   const rank = states.includes(name) ? 0 : name === 'READ' ? 1 : name === 'WRITE' ? 2 : 3
   return `${file} ${rank} ${rank > 0 ? name : ''}`
 }
@@ -150,7 +150,7 @@ function columnOf({ lock }: Bar): string {
 function kindOf(lock: string): string {
   const name = lock.replace(/^.*: /, '')
   if (states.includes(name)) return name.toLowerCase()
-  if (/^READ\(/.test(name)) return 'snapshot'
+  if (/^READ/.test(name)) return 'snapshot'
   return name === 'WRITE' ? 'reserved' : 'maintenance'
 }
 

@@ -69,11 +69,13 @@ export function answerOf({ contender, waits, outcome, kind }: Moment, { cast }: 
 
 /**
  * The locks that tell something: in WAL mode every connection holds `SHARED` on the database file and `DMS` on the `-shm` file from
- * its first statement to its end, and they are left out.
+ * its first statement to its end, and they are left out. Which of the read marks it is, is left out too: whoever takes one just as another
+ * lets go of its own may get either.
  */
 export function tellingLocks({ locks = [] }: Moment): string[] {
   const always = locks.filter((lock) => lock.endsWith('DMS')).flatMap((lock) => [lock, lock.replace('DMS', 'SHARED')])
-  return locks.filter((lock) => !always.includes(lock))
+  const telling = locks.filter((lock) => !always.includes(lock)).map((lock) => lock.replace(/READ\(\d\)/, 'READ'))
+  return [...new Set(telling)]
 }
 
 /**
