@@ -69,11 +69,6 @@ export class Child {
     return this.#questions.get(connection)?.about
   }
 
-  /** Whether any question is still unanswered. */
-  get busy(): boolean {
-    return this.#questions.size > 0
-  }
-
   /** Sends one message and resolves to the one that answers it. `grace`: milliseconds the answer may rightly take. */
   ask(message: Message, about: string, grace = 0): Promise<Message> {
     const answer = this.#answer(about, grace, message.connection)

@@ -21,7 +21,7 @@ export type Outcome = {
   inTransaction: boolean
   /**
    * The locks that the contender's process holds afterwards, as the operating system tells, in SQLite's words (see `locksOf` in
-   * kernel.ts); `undefined` where it does not, or where another connection of the process is at work.
+   * kernel.ts); `undefined` where it does not, or where another connection of the process was at work meanwhile.
    */
   locks?: string[]
 }
@@ -51,7 +51,16 @@ export type Contender = ((sql: TemplateStringsArray) => Statement) & {
 }
 
 /** Where a contender is: its process and, where that has several connections, which of them. */
-type Seat = { name: string; child: Child; connection?: string; setting: Setting; folder: string; thread: () => Thread }
+type Seat = {
+  name: string
+  child: Child
+  connection?: string
+  setting: Setting
+  folder: string
+  thread: () => Thread
+  /** What the connections of the process are at. */
+  atWork: Set<Statement>
+}
 
 /** How long a statement must be silent to count as waiting where the kernel cannot be asked, in milliseconds. */
 const silence = 250
@@ -69,11 +78,15 @@ export class Statement implements PromiseLike<Outcome> {
   readonly #moments: Moment[]
   readonly #issued: Moment
   readonly #expected: string[] = []
+  /** Whether no other connection of the process was at work in the meantime, whose locks would be taken for those of this one. */
+  #alone = true
   #result: Moment | undefined
   #over: string | undefined
 
   constructor(seat: Seat, sql: string, moments: Moment[]) {
-    const { name, child, connection, setting } = seat
+    const { name, child, connection, setting, atWork } = seat
+    for (const other of atWork) this.#alone = other.#alone = false
+    atWork.add(this)
     this.contender = name
     this.sql = sql
     this.#seat = seat
@@ -164,8 +177,9 @@ export class Statement implements PromiseLike<Outcome> {
       throw new Error(`${this.contender} answered \`${this.sql}\` with nonsense: ${JSON.stringify(answer)}`)
     if (!/^SQLITE_(OK|BUSY|LOCKED)/.test(code) && !this.#expected.includes(code))
       throw new Error(`${this.contender} cannot run \`${this.sql}\`: ${code}: ${message}`)
-    const { child, folder } = this.#seat
-    const locks = child.busy ? undefined : locksOf(child.pid, folder) // another connection of its process may be taking some now
+    const { child, folder, atWork } = this.#seat
+    atWork.delete(this)
+    const locks = this.#alone ? locksOf(child.pid, folder) : undefined
     return { code, message, rows, waited, inTransaction, locks }
   }
 }
@@ -259,13 +273,13 @@ export async function contend<Name extends string>(
 /** Starts the processes: one a contender, or one for all that name the same. */
 function seatsFor(cast: Record<string, Setting>, file: string): Seat[] {
   const folder = dirname(file)
-  const shared = new Map<string, { child: Child; threads: Record<string, number> }>()
+  const shared = new Map<string, { child: Child; threads: Record<string, number>; atWork: Set<Statement> }>()
 
   function share(label: string) {
     const names = Object.keys(cast).filter((name) => cast[name].process === label)
     const openings = names.map((name) => [name, { driver: process.env.DRIVER, ...cast[name] }])
     const child = new Child(label, 'one-process.ts', file, JSON.stringify(Object.fromEntries(openings)))
-    const seats = { child, threads: {} as Record<string, number> }
+    const seats = { child, threads: {} as Record<string, number>, atWork: new Set<Statement>() }
     child.ready.then(({ threads }) => Object.assign(seats.threads, threads)).catch(() => {})
     shared.set(label, seats)
     return seats
@@ -273,12 +287,12 @@ function seatsFor(cast: Record<string, Setting>, file: string): Seat[] {
 
   return Object.entries(cast).map(([name, setting]) => {
     if (setting.process) {
-      const { child, threads } = shared.get(setting.process) ?? share(setting.process)
-      return { name, child, connection: name, setting, folder, thread: () => ({ pid: child.pid, tid: threads[name] }) }
+      const { child, threads, atWork } = shared.get(setting.process) ?? share(setting.process)
+      return { name, child, connection: name, setting, folder, thread: () => ({ pid: child.pid, tid: threads[name] }), atWork }
     }
     const { timeout, driver = process.env.DRIVER, readonly, uri, program = 'contender.ts' } = setting
     const options = [driver ? ['--driver', driver] : [], readonly ? ['--readonly'] : [], uri ? ['--uri', uri] : []]
     const child = new Child(name, program, file, '--timeout', `${timeout}`, ...options.flat())
-    return { name, child, setting, folder, thread: () => ({ pid: child.pid, tid: child.pid }) }
+    return { name, child, setting, folder, thread: () => ({ pid: child.pid, tid: child.pid }), atWork: new Set<Statement>() }
   })
 }
