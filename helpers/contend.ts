@@ -1,7 +1,7 @@
 import { dirname } from 'node:path'
 import { setImmediate as immediate, setTimeout as pause } from 'node:timers/promises'
 import { Child, type Message } from './child.ts'
-import { freshDatabase, type JournalMode } from './fresh-database.ts'
+import { freshCounter, type JournalMode } from './fresh-database.ts'
 import { isStopped, locksAsleep, locksOf, napOf, sleepsInBusyHandler, type Thread } from './kernel.ts'
 import type { Moment, Story } from './timeline.ts'
 
@@ -216,11 +216,7 @@ export async function contend<Name extends string>(
   cast: Record<Name, Setting>,
   script: (contenders: Record<Name, Contender>) => Promise<void>,
 ): Promise<Story> {
-  const database = await freshDatabase(
-    `PRAGMA journal_mode = ${mode}`,
-    'CREATE TABLE counter (n INTEGER NOT NULL)',
-    'INSERT INTO counter VALUES (0)',
-  )
+  const database = await freshCounter(mode)
   const names = Object.keys(cast) as Name[]
   const seats = seatsFor(cast, database.file)
   const children = new Set(seats.map(({ child }) => child))

@@ -9,6 +9,10 @@ let maker: Child | undefined
 /** The maker is asked one thing at a time, also where stories are told side by side. */
 const inTurn = pLimit(1)
 
+/** A database with one table, `counter`, of one column, `n`, and one row, 0. */
+export const freshCounter = (mode: JournalMode) =>
+  freshDatabase(`PRAGMA journal_mode = ${mode}`, 'CREATE TABLE counter (n INTEGER NOT NULL)', 'INSERT INTO counter VALUES (0)')
+
 type FreshDatabase = {
   file: string
   /** Takes the folder away. If nobody calls it, the folder goes when this process ends, however it ends. */

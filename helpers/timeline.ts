@@ -69,13 +69,23 @@ export function answerOf({ contender, waits, outcome, kind }: Moment, { cast }: 
 
 /**
  * The locks that tell something: in WAL mode every connection holds `SHARED` on the database file and `DMS` on the `-shm` file from
- * its first statement to its end, and they are left out. Which of the read marks it is, is left out too: whoever takes one just as another
+ * its first access to the file to its end, and they are left out. Which of the read marks it is, is left out too: whoever takes one just as another
  * lets go of its own may get either.
  */
 export function tellingLocks({ locks = [] }: Moment): string[] {
   const always = locks.filter((lock) => lock.endsWith('DMS')).flatMap((lock) => [lock, lock.replace('DMS', 'SHARED')])
   const telling = locks.filter((lock) => !always.includes(lock)).map((lock) => lock.replace(/READ\(\d\)/, 'READ'))
   return [...new Set(telling)]
+}
+
+/** All the locks that a contender's process held while it waited, each time it did, as `Outcome` has them. Throws where they are not known. */
+export function heldWaiting({ moments }: Story, name: string): string[][] {
+  return moments
+    .filter(({ contender, waits }) => contender === name && waits)
+    .map(({ text, locks }) => {
+      if (!locks) throw new Error(`it is not known what ${name} held while it waited in \`${text}\``)
+      return locks
+    })
 }
 
 /**

@@ -8,12 +8,11 @@
  */
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { contend, type Outcome, type Story } from '../helpers/contend.ts'
+import { tellsLocks } from '../helpers/kernel.ts'
 import { show } from '../helpers/show.ts'
+import { heldWaiting } from '../helpers/timeline.ts'
 
-/** The locks that a contender holds while it sleeps in the busy handler. */
-const asleep = (story: Story, name: string) => story.moments.find(({ contender, waits }) => contender === name && waits)?.locks
-
-describe.skipIf(process.platform !== 'linux')('The locks of a process, rollback journal (needs /proc)', { tags: ['q13'] }, () => {
+describe.skipIf(!tellsLocks)('The locks of a process, rollback journal (needs /proc)', { tags: ['q13'] }, () => {
   describe('when a transaction reads, writes, reads again and commits', () => {
     let begin: Outcome, read: Outcome, write: Outcome, again: Outcome, commit: Outcome, story: Story
 
@@ -157,13 +156,13 @@ describe.skipIf(process.platform !== 'linux')('The locks of a process, rollback 
     beforeEach((context) => show(context, story))
 
     test('the writer holds PENDING while it waits', () => {
-      expect(asleep(story, 'writer')).toEqual(['PENDING'])
+      expect(heldWaiting(story, 'writer')).toEqual([['PENDING']])
     })
     test('the reader keeps SHARED beside PENDING', () => {
       expect(still.locks).toEqual(['SHARED'])
     })
     test('a newcomer that waits to read holds nothing', () => {
-      expect(asleep(story, 'newcomer')).toEqual([])
+      expect(heldWaiting(story, 'newcomer')).toEqual([[]])
     })
   })
 
@@ -221,10 +220,10 @@ describe.skipIf(process.platform !== 'linux')('The locks of a process, rollback 
     beforeEach((context) => show(context, story))
 
     test('the second, waiting in BEGIN IMMEDIATE for the holder, holds nothing', () => {
-      expect(asleep(story, 'second')).toEqual([])
+      expect(heldWaiting(story, 'second')).toEqual([[]])
     })
     test('the writer, waiting in BEGIN EXCLUSIVE for a reader, holds PENDING already', () => {
-      expect(asleep(story, 'writer')).toEqual(['PENDING'])
+      expect(heldWaiting(story, 'writer')).toEqual([['PENDING']])
     })
     test('the writer holds EXCLUSIVE when the reader has left', () => {
       expect(begin.locks).toEqual(['EXCLUSIVE'])
@@ -317,7 +316,7 @@ describe.skipIf(process.platform !== 'linux')('The locks of a process, rollback 
   })
 })
 
-describe.skipIf(process.platform !== 'linux')('The locks of a process, write-ahead log (needs /proc)', { tags: ['q13'] }, () => {
+describe.skipIf(!tellsLocks)('The locks of a process, write-ahead log (needs /proc)', { tags: ['q13'] }, () => {
   describe('when a transaction reads, writes and commits', () => {
     let unused: Outcome, begin: Outcome, read: Outcome, write: Outcome, commit: Outcome, story: Story
 
@@ -533,7 +532,7 @@ describe.skipIf(process.platform !== 'linux')('The locks of a process, write-ahe
     beforeEach((context) => show(context, story))
 
     test('the waiter holds no read mark while it waits for WRITE, so that it will see the latest state', () => {
-      expect(asleep(story, 'waiter')).toEqual(['SHARED', 'DMS'])
+      expect(heldWaiting(story, 'waiter')).toEqual([['SHARED', 'DMS']])
     })
     test('the second, refused at BEGIN IMMEDIATE with SQLITE_BUSY, holds no read mark either', () => {
       expect(entry).toMatchObject({ code: 'SQLITE_BUSY', locks: ['SHARED', 'DMS'] })

@@ -13,6 +13,7 @@
  */
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { contend, type Outcome, type Story } from '../helpers/contend.ts'
+import { tellsLocks } from '../helpers/kernel.ts'
 import { show } from '../helpers/show.ts'
 
 describe('Snapshots, no timeout, write-ahead log', { tags: ['q18'] }, () => {
@@ -474,7 +475,7 @@ describe('BEGIN EXCLUSIVE, no timeout, write-ahead log', { tags: ['q17'] }, () =
     })
   })
 
-  describe.skipIf(process.platform !== 'linux')('when first IMMEDIATE and then EXCLUSIVE is said (needs /proc)', () => {
+  describe.skipIf(!tellsLocks)('when first IMMEDIATE and then EXCLUSIVE is said (needs /proc)', () => {
     let immediate: Outcome, exclusive: Outcome, story: Story
 
     beforeAll(async () => {

@@ -9,6 +9,7 @@
  */
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { contend, type Outcome, type Story } from '../helpers/contend.ts'
+import { tellsLocks } from '../helpers/kernel.ts'
 import { show } from '../helpers/show.ts'
 
 describe('What makes a transaction a reader, write-ahead log', () => {
@@ -313,29 +314,25 @@ describe('What makes a transaction a reader, write-ahead log', () => {
     })
   })
 
-  describe.skipIf(process.platform !== 'linux')(
-    'when the kernel is asked after each statement (needs /proc)',
-    { tags: ['q22'] },
-    () => {
-      let constant: Outcome, pragma: Outcome, story: Story
+  describe.skipIf(!tellsLocks)('when the kernel is asked after each statement (needs /proc)', { tags: ['q22'] }, () => {
+    let constant: Outcome, pragma: Outcome, story: Story
 
-      beforeAll(async () => {
-        story = await contend('wal', { first: { timeout: 0 } }, async ({ first }) => {
-          await first`BEGIN`
-          constant = await first`SELECT 1`
-          pragma = await first`PRAGMA user_version`
-        })
+    beforeAll(async () => {
+      story = await contend('wal', { first: { timeout: 0 } }, async ({ first }) => {
+        await first`BEGIN`
+        constant = await first`SELECT 1`
+        pragma = await first`PRAGMA user_version`
       })
-      beforeEach((context) => show(context, story))
+    })
+    beforeEach((context) => show(context, story))
 
-      test('the first holds nothing beyond SHARED and DMS after SELECT 1, as every connection does', () => {
-        expect(constant.locks).toEqual(['SHARED', 'DMS'])
-      })
-      test('the first holds the read mark READ(0) after PRAGMA user_version', () => {
-        expect(pragma.locks).toContain('READ(0)')
-      })
-    },
-  )
+    test('the first holds nothing beyond SHARED and DMS after SELECT 1, as every connection does', () => {
+      expect(constant.locks).toEqual(['SHARED', 'DMS'])
+    })
+    test('the first holds the read mark READ(0) after PRAGMA user_version', () => {
+      expect(pragma.locks).toContain('READ(0)')
+    })
+  })
 })
 
 describe('What makes a transaction a reader, rollback journal', () => {
@@ -464,36 +461,32 @@ describe('What makes a transaction a reader, rollback journal', () => {
     })
   })
 
-  describe.skipIf(process.platform !== 'linux')(
-    'when the kernel is asked after each statement (needs /proc)',
-    { tags: ['q22'] },
-    () => {
-      let begin: Outcome, constant: Outcome, prepared: Outcome, pragma: Outcome, empty: Outcome, story: Story
+  describe.skipIf(!tellsLocks)('when the kernel is asked after each statement (needs /proc)', { tags: ['q22'] }, () => {
+    let begin: Outcome, constant: Outcome, prepared: Outcome, pragma: Outcome, empty: Outcome, story: Story
 
-      beforeAll(async () => {
-        story = await contend('delete', { first: { timeout: 0, program: 'iterator.ts' } }, async ({ first }) => {
-          begin = await first`BEGIN`
-          constant = await first`SELECT 1`
-          prepared = await first`.prepare SELECT n FROM counter`
-          pragma = await first`PRAGMA user_version`
-          await first`COMMIT`
-          await first`BEGIN`
-          empty = await first`SELECT n FROM counter WHERE n = 7`
-        })
+    beforeAll(async () => {
+      story = await contend('delete', { first: { timeout: 0, program: 'iterator.ts' } }, async ({ first }) => {
+        begin = await first`BEGIN`
+        constant = await first`SELECT 1`
+        prepared = await first`.prepare SELECT n FROM counter`
+        pragma = await first`PRAGMA user_version`
+        await first`COMMIT`
+        await first`BEGIN`
+        empty = await first`SELECT n FROM counter WHERE n = 7`
       })
-      beforeEach((context) => show(context, story))
+    })
+    beforeEach((context) => show(context, story))
 
-      test('the first holds no lock after BEGIN, SELECT 1 and a prepared query', () => {
-        expect([begin.locks, constant.locks, prepared.locks]).toEqual([[], [], []])
-      })
-      test('the first holds SHARED after PRAGMA user_version', () => {
-        expect(pragma.locks).toEqual(['SHARED'])
-      })
-      test('the first holds SHARED after a SELECT that finds no row', () => {
-        expect(empty.locks).toEqual(['SHARED'])
-      })
-    },
-  )
+    test('the first holds no lock after BEGIN, SELECT 1 and a prepared query', () => {
+      expect([begin.locks, constant.locks, prepared.locks]).toEqual([[], [], []])
+    })
+    test('the first holds SHARED after PRAGMA user_version', () => {
+      expect(pragma.locks).toEqual(['SHARED'])
+    })
+    test('the first holds SHARED after a SELECT that finds no row', () => {
+      expect(empty.locks).toEqual(['SHARED'])
+    })
+  })
 })
 
 describe('One statement that reads and writes, write-ahead log', () => {

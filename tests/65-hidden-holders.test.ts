@@ -8,6 +8,7 @@
  */
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { contend, type Outcome, type Story } from '../helpers/contend.ts'
+import { tellsLocks } from '../helpers/kernel.ts'
 import { show } from '../helpers/show.ts'
 
 describe('Unfinished statements, rollback journal', () => {
@@ -149,7 +150,7 @@ describe('Unfinished statements, rollback journal', () => {
     })
   })
 
-  describe.skipIf(process.platform !== 'linux')('when the kernel is asked (needs /proc)', { tags: ['q23'] }, () => {
+  describe.skipIf(!tellsLocks)('when the kernel is asked (needs /proc)', { tags: ['q23'] }, () => {
     let query: Outcome, rest: Outcome, insert: Outcome, left: Outcome, story: Story
 
     beforeAll(async () => {
@@ -724,7 +725,7 @@ describe('Attached files, rollback journal', () => {
     test.fails('myth: one who reads a file keeps nobody out of another', () => {
       expect(main.code).toBe('SQLITE_OK')
     })
-    test('a bystander is turned away from the main file with SQLITE_BUSY, though nobody reads or writes it any more', () => {
+    test('a bystander is turned away from the main file with SQLITE_BUSY, though nobody reads it: the writer keeps it shut', () => {
       expect(main.code).toBe('SQLITE_BUSY')
     })
     test('the writer commits once the reader has ended', () => {
@@ -735,7 +736,7 @@ describe('Attached files, rollback journal', () => {
     })
   })
 
-  describe.skipIf(process.platform !== 'linux')('when the kernel is asked (needs /proc)', { tags: ['q23', 'q31'] }, () => {
+  describe.skipIf(!tellsLocks)('when the kernel is asked (needs /proc)', { tags: ['q23', 'q31'] }, () => {
     let read: Outcome, write: Outcome, immediate: Outcome, refused: Outcome, story: Story
 
     beforeAll(async () => {

@@ -1,9 +1,9 @@
 /**
  * What is set once and for all, and what every connection sets for itself. The file keeps one thing that matters here: that it is
  * in WAL mode. The timeout, the kinds of rollback journal, `synchronous` and `locking_mode` belong to the connection. The switch to WAL
- * is a contest in itself: the timeout applies to readers, and not to a writer. The documentation of `journal_mode` says that a switch
- * that fails returns the original mode, and that the mode cannot be changed in a transaction; measured, the first is an error, and the
- * second is true of WAL only.
+ * is a contest in itself: the timeout applies to readers, and not to a writer under BEGIN IMMEDIATE. The documentation of
+ * `journal_mode` says that a switch that fails returns the original mode, and that the mode cannot be changed in a transaction;
+ * measured, the first is an error, and the second is true of WAL only.
  *
  * https://sqlite.org/pragma.html#pragma_busy_timeout · https://sqlite.org/pragma.html#pragma_journal_mode ·
  * https://sqlite.org/wal.html · https://sqlite.org/pragma.html#pragma_locking_mode · https://sqlite.org/uri.html

@@ -8,6 +8,7 @@
  */
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { contend, type Outcome, type Story } from '../helpers/contend.ts'
+import { tellsLocks } from '../helpers/kernel.ts'
 import { show } from '../helpers/show.ts'
 
 describe('A connection in its own way, five-second timeout, write-ahead log', () => {
@@ -344,7 +345,7 @@ describe('A transaction within a transaction, rollback journal', () => {
   })
 })
 
-describe.skipIf(process.platform !== 'linux')('After a crash, write-ahead log (needs /proc)', () => {
+describe.skipIf(!tellsLocks)('After a crash, write-ahead log (needs /proc)', () => {
   describe('when one recovers the log that another has left behind', { tags: ['q33'] }, () => {
     let refused: Outcome, late: Outcome, read: Outcome, story: Story
 

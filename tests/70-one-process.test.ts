@@ -9,6 +9,7 @@
  */
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { contend, type Outcome, type Setting, type Story } from '../helpers/contend.ts'
+import { tellsLocks } from '../helpers/kernel.ts'
 import { show } from '../helpers/show.ts'
 
 describe('Two connections of one process, write-ahead log', () => {
@@ -513,7 +514,7 @@ describe.skipIf(process.platform === 'win32')('Two SQLite libraries in one proce
     })
   })
 
-  describe.skipIf(process.platform !== 'linux')(
+  describe.skipIf(!tellsLocks)(
     'when the other is closed inside a transaction of the first (needs /proc)',
     { tags: ['q37'] },
     () => {
@@ -648,7 +649,7 @@ describe.skipIf(process.platform === 'win32')('Two SQLite libraries in one proce
     })
   })
 
-  describe.skipIf(process.platform !== 'linux')(
+  describe.skipIf(!tellsLocks)(
     'when the other is closed inside a transaction of the first (needs /proc)',
     { tags: ['q37'] },
     () => {
@@ -723,32 +724,28 @@ describe.skipIf(process.platform === 'win32')('A process that reads its own data
     })
   })
 
-  describe.skipIf(process.platform !== 'linux')(
-    'when the holder of the lock reads the file, and goes on (needs /proc)',
-    { tags: ['q37'] },
-    () => {
-      let held: Outcome, read: Outcome, update: Outcome, story: Story
+  describe.skipIf(!tellsLocks)('when the holder of the lock reads the file, and goes on (needs /proc)', { tags: ['q37'] }, () => {
+    let held: Outcome, read: Outcome, update: Outcome, story: Story
 
-      beforeAll(async () => {
-        story = await contend('delete', { holder }, async ({ holder }) => {
-          held = await holder`BEGIN IMMEDIATE`
-          read = await holder`.read database.db`
-          update = await holder`UPDATE counter SET n = n + 1`
-        })
+    beforeAll(async () => {
+      story = await contend('delete', { holder }, async ({ holder }) => {
+        held = await holder`BEGIN IMMEDIATE`
+        read = await holder`.read database.db`
+        update = await holder`UPDATE counter SET n = n + 1`
       })
-      beforeEach((context) => show(context, story))
+    })
+    beforeEach((context) => show(context, story))
 
-      test('the holder holds the RESERVED lock before', () => {
-        expect(held.locks).toEqual(['RESERVED'])
-      })
-      test('the holder holds no lock afterwards', () => {
-        expect(read.locks).toEqual([])
-      })
-      test('the holder writes without a lock, SQLITE_OK', () => {
-        expect(update).toMatchObject({ code: 'SQLITE_OK', inTransaction: true, locks: [] })
-      })
-    },
-  )
+    test('the holder holds the RESERVED lock before', () => {
+      expect(held.locks).toEqual(['RESERVED'])
+    })
+    test('the holder holds no lock afterwards', () => {
+      expect(read.locks).toEqual([])
+    })
+    test('the holder writes without a lock, SQLITE_OK', () => {
+      expect(update).toMatchObject({ code: 'SQLITE_OK', inTransaction: true, locks: [] })
+    })
+  })
 
   describe('when the holder only asks about the file, and has another process read it', { tags: ['q37'] }, () => {
     let stat: Outcome, exists: Outcome, cat: Outcome, story: Story
@@ -870,34 +867,30 @@ describe.skipIf(process.platform === 'win32')('A process that reads its own data
     })
   })
 
-  describe.skipIf(process.platform !== 'linux')(
-    'when the holder of the lock reads all three files (needs /proc)',
-    { tags: ['q37'] },
-    () => {
-      let held: Outcome, database: Outcome, log: Outcome, memory: Outcome, story: Story
+  describe.skipIf(!tellsLocks)('when the holder of the lock reads all three files (needs /proc)', { tags: ['q37'] }, () => {
+    let held: Outcome, database: Outcome, log: Outcome, memory: Outcome, story: Story
 
-      beforeAll(async () => {
-        story = await contend('wal', { holder }, async ({ holder }) => {
-          held = await holder`BEGIN IMMEDIATE`
-          database = await holder`.read database.db`
-          log = await holder`.read database.db-wal`
-          memory = await holder`.read database.db-shm`
-        })
+    beforeAll(async () => {
+      story = await contend('wal', { holder }, async ({ holder }) => {
+        held = await holder`BEGIN IMMEDIATE`
+        database = await holder`.read database.db`
+        log = await holder`.read database.db-wal`
+        memory = await holder`.read database.db-shm`
       })
-      beforeEach((context) => show(context, story))
+    })
+    beforeEach((context) => show(context, story))
 
-      test('the holder holds SHARED, WRITE, READ(0) and DMS before', () => {
-        expect(held.locks).toEqual(['SHARED', 'WRITE', 'READ(0)', 'DMS'])
-      })
-      test('the holder loses SHARED with the database', () => {
-        expect(database.locks).toEqual(['WRITE', 'READ(0)', 'DMS'])
-      })
-      test('the holder loses nothing with the -wal file', () => {
-        expect(log.locks).toEqual(['WRITE', 'READ(0)', 'DMS'])
-      })
-      test('the holder loses what is left with the -shm file', () => {
-        expect(memory).toMatchObject({ locks: [], inTransaction: true })
-      })
-    },
-  )
+    test('the holder holds SHARED, WRITE, READ(0) and DMS before', () => {
+      expect(held.locks).toEqual(['SHARED', 'WRITE', 'READ(0)', 'DMS'])
+    })
+    test('the holder loses SHARED with the database', () => {
+      expect(database.locks).toEqual(['WRITE', 'READ(0)', 'DMS'])
+    })
+    test('the holder loses nothing with the -wal file', () => {
+      expect(log.locks).toEqual(['WRITE', 'READ(0)', 'DMS'])
+    })
+    test('the holder loses what is left with the -shm file', () => {
+      expect(memory).toMatchObject({ locks: [], inTransaction: true })
+    })
+  })
 })

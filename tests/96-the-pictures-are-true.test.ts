@@ -6,10 +6,9 @@
  */
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { contend, type Story } from '../helpers/contend.ts'
+import { tellsLocks } from '../helpers/kernel.ts'
 import { picture } from '../helpers/picture.ts'
 import { show } from '../helpers/show.ts'
-
-const withoutProc = process.platform !== 'linux'
 
 /** The shapes of a kind: where they begin and end, and what they say. */
 function shapes(svg: string, element: 'rect' | 'text' | 'circle', kind = '') {
@@ -86,7 +85,7 @@ describe('A story of three, write-ahead log', () => {
     test('the picture tells of no milliseconds but those of the timeouts', () => {
       expect(new Set(svg.match(/[\d.]+ ms/g))).toEqual(new Set(['0 ms', '5000 ms']))
     })
-    test.skipIf(withoutProc)('the picture shows the locks of the holder as bars, with their names (needs /proc)', () => {
+    test.skipIf(!tellsLocks)('the picture shows the locks of the holder as bars, with their names (needs /proc)', () => {
       expect(wordsIn(svg, 'lock')).toEqual(['WRITE', 'snapshot READ'])
     })
   })
