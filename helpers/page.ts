@@ -146,7 +146,7 @@ function settledIn(chapters: TestModule[], question: string): string[] {
 /** The stories of a describe, its sentences, and then the describes inside it, each under its heading. */
 function told({ children }: TestModule | TestSuite, level: string): string[] {
   const tests = [...children.tests()]
-  const stories = new Set(tests.flatMap((test) => storyOf(test) ?? []))
+  const stories = new Set(tests.flatMap((test) => [storyOf(test), resultsOf(test)].filter((evidence) => evidence !== undefined)))
   const suites = [...children.suites()].flatMap((suite) => [`${level} ${literal(suite.name)}`, ...told(suite, `${level}#`)])
   return [...stories, tests.map(sentence).join('\n'), ...suites].filter(Boolean)
 }
@@ -158,6 +158,14 @@ function storyOf(test: TestCase): string | undefined {
   const [head] = timeline.split('\n')
   const image = picture ? `![${literal(head)}](pictures/${picture})\n\n` : ''
   return `${image}\`\`\`text\n${timeline}\n\`\`\``
+}
+
+/** As a table, if it is about one. */
+function resultsOf(test: TestCase): string | undefined {
+  const { results } = test.meta()
+  if (!results) return undefined
+  const row = (cells: string[]) => `| ${cells.map((cell) => literal(cell).replaceAll('|', '\\|')).join(' | ')} |`
+  return [row(results.head), row(results.head.map(() => ':--')), ...results.rows.map(row)].join('\n')
 }
 
 /** The picture of a test's story, as it is annotated. */

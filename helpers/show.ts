@@ -1,12 +1,18 @@
 import type { TestContext } from 'vitest'
 import { picture } from './picture.ts'
 import { printed } from './svg.ts'
+import { table } from './table.ts'
 import { headOf, type Story, timelineOf } from './timeline.ts'
+
+/** A table of results: the head, then the rows. The page shows it, so it reads the same in every run. */
+export type Results = { head: string[]; rows: string[][] }
 
 declare module 'vitest' {
   interface TaskMeta {
     /** The timeline of the story that the test is about. */
     timeline?: string
+    /** A table that the test is about. */
+    results?: Results
     /** The file of `tests/pictures/` that its picture goes to, where the page is to show it. */
     picture?: string
   }
@@ -23,4 +29,11 @@ export async function show({ annotate, task }: TestContext, evidence: Story | st
   if (file) task.meta.picture = file
   const [message, kind] = story ? [headOf(story), 'timeline'] : ['requests, response times, errors', 'report']
   await annotate(message, kind, { contentType: 'image/svg+xml', body: new TextEncoder().encode(svg) })
+}
+
+/** Shows the table that a test is about, in Vitest's UI and HTML report and on the page. */
+export async function showResults({ annotate, task }: TestContext, results: Results): Promise<void> {
+  task.meta.results = results
+  const svg = printed(table(results.head, results.rows))
+  await annotate('the table', 'report', { contentType: 'image/svg+xml', body: new TextEncoder().encode(svg) })
 }
