@@ -41,6 +41,9 @@ const questions = {
   q36: 'While a synchronous driver waits, what happens to its event loop?',
   q37: 'Do two connections of one process contend like two processes?',
   q38: 'Which retry can succeed after which code?',
+  q40: 'No error, therefore correct?',
+  q41: 'RETURNING gave a row back: is the write committed?',
+  q42: 'Is SQLITE_BUSY_SNAPSHOT an obstacle or a protection?',
 }
 
 export const tags = Object.entries(questions).map(([name, description]) => ({ name, description }))
