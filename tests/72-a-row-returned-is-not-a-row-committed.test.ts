@@ -55,7 +55,7 @@ describe('INSERT … RETURNING outside a transaction, rollback journal, better-s
       results = { head, rows }
     })
     beforeEach(async (context) => {
-      await show(context, story, 'a-row-returned.svg')
+      await show(context, story)
       await showResults(context, results)
     })
 
@@ -166,7 +166,7 @@ describe('INSERT … RETURNING outside a transaction, rollback journal, better-s
         orders = await reader`SELECT id, customer FROM orders`
       })
     })
-    beforeEach((context) => show(context, story))
+    beforeEach((context) => show(context, story, 'a-row-returned.svg'))
 
     test.fails('myth: an id of an AUTOINCREMENT column is given out once', () => {
       expect(ofOther.rows).not.toEqual(ofFirst.rows)
