@@ -1,7 +1,7 @@
 import { dirname } from 'node:path'
 import { setImmediate as immediate, setTimeout as pause } from 'node:timers/promises'
 import { Child, type Message } from './child.ts'
-import { freshCounter, type JournalMode } from './fresh-database.ts'
+import { type Beginning, freshCounter, freshDatabase } from './fresh-database.ts'
 import { isStopped, locksAsleep, locksOf, napOf, sleepsInBusyHandler, type Thread } from './kernel.ts'
 import type { Moment, Story } from './timeline.ts'
 
@@ -200,7 +200,8 @@ async function isStoppedAsleep({ child, connection, thread }: Seat): Promise<boo
 
 /**
  * Sets the named contenders, each a process with one connection, on a fresh database in the given journal mode (one
- * table, `counter`; one column, `n`; one row, 0), and follows the story.
+ * table, `counter`; one column, `n`; one row, 0), and follows the story. With `none` there is no database yet: they find a file of no
+ * bytes, made by the first of them that was opened.
  *
  *     story = await contend('wal', { first: { timeout: 0 }, other: { timeout: 0 } }, async ({ first, other }) => {
  *       await first`BEGIN IMMEDIATE`
@@ -212,11 +213,11 @@ async function isStoppedAsleep({ child, connection, thread }: Seat): Promise<boo
  * contender nobody used. In every case the contenders and the database are gone afterwards.
  */
 export async function contend<Name extends string>(
-  mode: JournalMode,
+  mode: Beginning,
   cast: Record<Name, Setting>,
   script: (contenders: Record<Name, Contender>) => Promise<void>,
 ): Promise<Story> {
-  const database = await freshCounter(mode)
+  const database = await (mode === 'none' ? freshDatabase() : freshCounter(mode))
   const names = Object.keys(cast) as Name[]
   const seats = seatsFor(cast, database.file)
   const children = new Set(seats.map(({ child }) => child))

@@ -4,6 +4,9 @@ import { Child, type Message } from './child.ts'
 /** SQLite's two families of journals, as `PRAGMA journal_mode` spells them. */
 export type JournalMode = 'wal' | 'delete'
 
+/** What a story begins with: a counter in one of the journal modes or, with `none`, a folder without a database. */
+export type Beginning = JournalMode | 'none'
+
 let maker: Child | undefined
 
 /** The maker is asked one thing at a time, also where stories are told side by side. */
@@ -21,7 +24,10 @@ type FreshDatabase = {
   wake: (pid: number) => Promise<void>
 }
 
-/** A new database in a temporary folder of its own, made by a child process, for this process must never open the file. */
+/**
+ * A new database in a temporary folder of its own, made by a child process, for this process must never open the file. Without SQL,
+ * there is the folder, and no file yet.
+ */
 export async function freshDatabase(...sql: string[]): Promise<FreshDatabase> {
   maker ??= new Child('the maker of databases', 'fresh-database.ts')
   const child = maker

@@ -1,5 +1,5 @@
 import type { Outcome, Setting } from './contend.ts'
-import type { JournalMode } from './fresh-database.ts'
+import type { Beginning } from './fresh-database.ts'
 
 /** One line of a story. */
 export type Moment = {
@@ -21,12 +21,12 @@ export type Moment = {
 
 /** What a story leaves behind: who ran what, and what SQLite answered, in the order of the script. It tells no times. */
 export type Story = {
-  mode: JournalMode
+  mode: Beginning
   cast: Record<string, Setting>
   moments: Moment[]
 }
 
-export const journals: Record<JournalMode, string> = { wal: 'write-ahead log', delete: 'rollback journal' }
+export const journals: Record<Beginning, string> = { wal: 'write-ahead log', delete: 'rollback journal', none: 'no database yet' }
 
 /** How a contender opens its connection, in a few words each. */
 export function settingsOf({ timeout, driver, process, worker, readonly, uri }: Setting): string[] {

@@ -1,16 +1,25 @@
 /**
  * What is set once and for all, and what every connection sets for itself. The file keeps one thing that matters here: that it is
- * in WAL mode. The timeout, the kinds of rollback journal, `synchronous` and `locking_mode` belong to the connection. The switch to WAL
- * is a contest in itself: the timeout applies to readers, and not to a writer under BEGIN IMMEDIATE. The documentation of
- * `journal_mode` says that a switch that fails returns the original mode, and that the mode cannot be changed in a transaction;
- * measured, the first is an error, and the second is true of WAL only.
+ * in WAL mode. The timeout, the kind of rollback journal, `synchronous`, `wal_autocheckpoint` and `locking_mode` belong to the connection.
+ *
+ * The switch to WAL is a contest in itself, and where many processes open a fresh file, all of them take part. With `busy_timeout` said
+ * before `journal_mode`, it waits for readers, for BEGIN EXCLUSIVE, and for another switch that waits. It does not wait for BEGIN
+ * IMMEDIATE, nor for another switch that has begun in the same moment: of two processes that were made to, each with a timeout of five
+ * seconds, one was turned away at once in about half of 200 tries. What is safe is to switch once, before anybody else comes, for
+ * to say it again to a file in WAL mode contends with no writer; or to take SQLITE_BUSY from the switch for "try again".
+ *
+ * The documentation of `journal_mode` says that the original mode is returned if it could not be changed, and that it cannot be changed
+ * while a transaction is active. Measured, both are true of one kind of rollback journal and another, once the transaction has
+ * written; before that the kind changes. A switch to WAL or back that is not possible is an error.
  *
  * https://sqlite.org/pragma.html#pragma_busy_timeout · https://sqlite.org/pragma.html#pragma_journal_mode ·
  * https://sqlite.org/wal.html · https://sqlite.org/pragma.html#pragma_locking_mode · https://sqlite.org/uri.html
  */
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { contend, type Outcome, type Story } from '../helpers/contend.ts'
+import { tellsLocks } from '../helpers/kernel.ts'
 import { show } from '../helpers/show.ts'
+import { heldWaiting } from '../helpers/timeline.ts'
 
 describe('What belongs to the file, what to the connection, write-ahead log', () => {
   describe('when one sets its busy_timeout and the other does not', { tags: ['q24'] }, () => {
@@ -90,7 +99,7 @@ describe('What belongs to the file, what to the connection, write-ahead log', ()
     test('the newcomer finds the mode in the file: wal', () => {
       expect(mode.rows).toEqual([{ journal_mode: 'wal' }])
     })
-    test('the newcomer that sets WAL again needs no lock, and no timeout: it gets SQLITE_OK beside the writer', () => {
+    test('the newcomer that sets WAL again gets SQLITE_OK beside the writer, without a timeout', () => {
       expect(repeated).toMatchObject({ code: 'SQLITE_OK', rows: [{ journal_mode: 'wal' }] })
     })
   })
@@ -147,7 +156,7 @@ describe('What belongs to the file, what to the connection, rollback journal', (
     test.fails('myth: a journal_mode, once set, holds for every connection', () => {
       expect(mode.rows).toEqual([{ journal_mode: 'memory' }])
     })
-    test('the writer still has delete: a rollback journal of whatever kind belongs to the connection', () => {
+    test('the writer still has delete: the kind of rollback journal belongs to the connection', () => {
       expect(mode.rows).toEqual([{ journal_mode: 'delete' }])
     })
   })
@@ -182,55 +191,56 @@ describe('What belongs to the file, what to the connection, rollback journal', (
   })
 })
 
-describe('Switching to WAL, rollback journal', () => {
-  describe('when another writes, and the newcomer has set its timeout first', { tags: ['q25', 'q26'] }, () => {
-    let refused: Outcome, mode: Outcome, repeated: Outcome, story: Story
+describe('Switching to WAL, no database yet', () => {
+  describe('when one creates the tables, and another comes to switch', { tags: ['q25'] }, () => {
+    let before: Outcome, after: Outcome, mode: Outcome, repeated: Outcome, write: Outcome, story: Story
 
     beforeAll(async () => {
-      story = await contend('delete', { writer: { timeout: 0 }, newcomer: { timeout: 0 } }, async ({ writer, newcomer }) => {
-        await writer`BEGIN IMMEDIATE`
+      story = await contend('none', { creator: { timeout: 0 }, newcomer: { timeout: 0 } }, async ({ creator, newcomer }) => {
+        await creator`BEGIN IMMEDIATE`
+        await creator`CREATE TABLE counter (n INTEGER NOT NULL)`
+        before = await newcomer`PRAGMA journal_mode = WAL`
         await newcomer`PRAGMA busy_timeout = 5000`
-        refused = await newcomer`PRAGMA journal_mode = WAL`
+        after = await newcomer`PRAGMA journal_mode = WAL`
+        await creator`COMMIT`
         mode = await newcomer`PRAGMA journal_mode`
-        await writer`COMMIT`
         repeated = await newcomer`PRAGMA journal_mode = WAL`
+        write = await newcomer`INSERT INTO counter VALUES (1)`
       })
     })
     beforeEach((context) => show(context, story))
 
-    test.fails('myth: with busy_timeout set first, the switch to WAL waits for a writer', () => {
-      expect(refused.code).toBe('SQLITE_OK')
+    test.fails('myth: where many open a fresh file, it is enough to say busy_timeout before journal_mode', () => {
+      expect(after.code).toBe('SQLITE_OK')
     })
-    test('the newcomer is turned away with SQLITE_BUSY', () => {
-      expect(refused.code).toBe('SQLITE_BUSY')
+    test('the newcomer that has said busy_timeout first is turned away with SQLITE_BUSY, at once', () => {
+      expect(after.code).toBe('SQLITE_BUSY')
+      expect(after.waited).toBeLessThan(1_000)
     })
-    test('the newcomer is turned away at once, with most of its five seconds to spare', () => {
-      expect(refused.code).toBe('SQLITE_BUSY')
-      expect(refused.waited).toBeLessThan(1_000)
+    test('the newcomer that says journal_mode first is turned away just so', () => {
+      expect(before.code).toBe('SQLITE_BUSY')
     })
-    test.fails('myth: a switch that is not possible is no error, the pragma returns the original mode', () => {
-      expect(refused.rows).toEqual([{ journal_mode: 'delete' }])
-    })
-    test('the refused pragma returns no row: SQLITE_BUSY is an error, and leaves the file as it was', () => {
-      expect(refused.rows).toEqual([])
+    test('the newcomer finds delete after the COMMIT: what it was refused has not happened later', () => {
       expect(mode.rows).toEqual([{ journal_mode: 'delete' }])
     })
-    test('the newcomer switches when it asks again after the COMMIT', () => {
+    test('the newcomer that takes SQLITE_BUSY for "try again" switches, and writes to the table of the creator', () => {
       expect(repeated.rows).toEqual([{ journal_mode: 'wal' }])
+      expect(write.code).toBe('SQLITE_OK')
     })
   })
 
-  describe('when another writes under BEGIN EXCLUSIVE', { tags: ['q25', 'q26'] }, () => {
+  describe('when one creates the tables under BEGIN EXCLUSIVE, and another comes to switch', { tags: ['q25'] }, () => {
     let before: Outcome, after: Outcome, story: Story
 
     beforeAll(async () => {
-      story = await contend('delete', { writer: { timeout: 0 }, newcomer: { timeout: 0 } }, async ({ writer, newcomer }) => {
-        await writer`BEGIN EXCLUSIVE`
+      story = await contend('none', { creator: { timeout: 0 }, newcomer: { timeout: 0 } }, async ({ creator, newcomer }) => {
+        await creator`BEGIN EXCLUSIVE`
+        await creator`CREATE TABLE counter (n INTEGER NOT NULL)`
         before = await newcomer`PRAGMA journal_mode = WAL`
         await newcomer`PRAGMA busy_timeout = 5000`
         const turn = newcomer`PRAGMA journal_mode = WAL`
         await turn.blocks()
-        await writer`COMMIT`
+        await creator`COMMIT`
         after = await turn
       })
     })
@@ -239,35 +249,261 @@ describe('Switching to WAL, rollback journal', () => {
     test('the newcomer that says journal_mode before busy_timeout is turned away with SQLITE_BUSY', () => {
       expect(before.code).toBe('SQLITE_BUSY')
     })
-    test('the newcomer that says busy_timeout before journal_mode waits at the door, and switches', () => {
+    test('the newcomer that says busy_timeout before journal_mode waits until the creator has left, and switches', () => {
       expect(after.rows).toEqual([{ journal_mode: 'wal' }])
     })
   })
 
-  describe('when another reads', { tags: ['q25', 'q26'] }, () => {
-    let before: Outcome, third: Outcome, after: Outcome, story: Story
+  describe('when two come to switch while a third reads', { tags: ['q25'] }, () => {
+    let before: Outcome, behind: Outcome, after: Outcome[], story: Story
 
     beforeAll(async () => {
-      const cast = { reader: { timeout: 0 }, newcomer: { timeout: 0 }, third: { timeout: 0 } }
-      story = await contend('delete', cast, async ({ reader, newcomer, third: late }) => {
+      const cast = { reader: { timeout: 0 }, first: { timeout: 0 }, other: { timeout: 0 } }
+      story = await contend('none', cast, async ({ reader, first, other }) => {
         await reader`BEGIN`
-        await reader`SELECT n FROM counter`
-        before = await newcomer`PRAGMA journal_mode = WAL`
-        await newcomer`PRAGMA busy_timeout = 5000`
-        const turn = newcomer`PRAGMA journal_mode = WAL`
+        await reader`SELECT count(*) AS tables FROM sqlite_schema`
+        before = await first`PRAGMA journal_mode = WAL`
+        await first`PRAGMA busy_timeout = 5000`
+        const turn = first`PRAGMA journal_mode = WAL`
         await turn.blocks()
-        third = await late`SELECT n FROM counter`
+        behind = await other`PRAGMA journal_mode = WAL`
+        await other`PRAGMA busy_timeout = 5000`
+        const next = other`PRAGMA journal_mode = WAL`
+        await next.blocks()
         await reader`COMMIT`
-        after = await turn
+        after = [await turn, await next]
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('the newcomer that says journal_mode before busy_timeout is turned away by the reader with SQLITE_BUSY', () => {
+    test('the first, with journal_mode before busy_timeout, is turned away by the reader with SQLITE_BUSY', () => {
       expect(before.code).toBe('SQLITE_BUSY')
     })
-    test('the newcomer that says busy_timeout before journal_mode waits until the reader has left, and switches', () => {
-      expect(after.rows).toEqual([{ journal_mode: 'wal' }])
+    test('the other, with journal_mode before busy_timeout, is turned away with SQLITE_BUSY by the first, who waits', () => {
+      expect(behind.code).toBe('SQLITE_BUSY')
+    })
+    test('both, with busy_timeout before journal_mode, wait until the reader has left, and get wal', () => {
+      expect(after.map(({ rows }) => rows)).toEqual([[{ journal_mode: 'wal' }], [{ journal_mode: 'wal' }]])
+    })
+    test.skipIf(!tellsLocks)(
+      'the first waits with PENDING, which lets no other in, and the other with nothing (needs /proc)',
+      () => {
+        expect(heldWaiting(story, 'first')).toEqual([['PENDING']])
+        expect(heldWaiting(story, 'other')).toEqual([[]])
+      },
+    )
+  })
+
+  describe('when two switch who are both inside, as if they had come in the same moment', { tags: ['q25'] }, () => {
+    let held: Outcome, refused: Outcome, switched: Outcome, repeated: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { first: { timeout: 5_000 }, other: { timeout: 5_000 } }
+      story = await contend('none', cast, async ({ first, other }) => {
+        await other`PRAGMA locking_mode = EXCLUSIVE`
+        held = await other`SELECT count(*) AS tables FROM sqlite_schema`
+        const turn = first`PRAGMA journal_mode = WAL`
+        await turn.blocks()
+        refused = await other`PRAGMA journal_mode = WAL`
+        await other`PRAGMA locking_mode = NORMAL`
+        await other`SELECT count(*) AS tables FROM sqlite_schema`
+        switched = await turn
+        repeated = await other`PRAGMA journal_mode = WAL`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test.skipIf(!tellsLocks)('the other has SHARED, which locking_mode = EXCLUSIVE keeps (needs /proc)', () => {
+      expect(held.locks).toEqual(['SHARED'])
+    })
+    test.fails('myth: with a timeout, one switch waits for the other', () => {
+      expect(refused.code).toBe('SQLITE_OK')
+    })
+    test('the other is turned away with SQLITE_BUSY, at once, with five seconds to spare', () => {
+      expect(refused.code).toBe('SQLITE_BUSY')
+      expect(refused.waited).toBeLessThan(1_000)
+    })
+    test('the first goes on to switch when the other has let go of its lock', () => {
+      expect(switched.rows).toEqual([{ journal_mode: 'wal' }])
+    })
+    test('the other gets wal when it tries again', () => {
+      expect(repeated.rows).toEqual([{ journal_mode: 'wal' }])
+    })
+  })
+
+  describe('when one switches, and another who has read goes on to create the tables', { tags: ['q25'] }, () => {
+    let create: Outcome, mode: Outcome, late: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { creator: { timeout: 5_000 }, switcher: { timeout: 5_000 }, third: { timeout: 5_000 } }
+      story = await contend('none', cast, async ({ creator, switcher, third }) => {
+        await creator`BEGIN`
+        await creator`SELECT count(*) AS tables FROM sqlite_schema`
+        const turn = switcher`PRAGMA journal_mode = WAL`
+        await turn.blocks()
+        const door = third`CREATE TABLE IF NOT EXISTS counter (n INTEGER NOT NULL)`
+        await door.blocks()
+        create = await creator`CREATE TABLE IF NOT EXISTS counter (n INTEGER NOT NULL)`
+        await creator`ROLLBACK`
+        mode = await turn
+        late = await door
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the creator is turned away with SQLITE_BUSY, at once, and its transaction stays open', () => {
+      expect(create).toMatchObject({ code: 'SQLITE_BUSY', inTransaction: true })
+      expect(create.waited).toBeLessThan(1_000)
+    })
+    test('the switcher waits until the creator rolls back, and switches', () => {
+      expect(mode.rows).toEqual([{ journal_mode: 'wal' }])
+    })
+    test('a third, who creates the table without reading first, waits for the switch, and creates it', () => {
+      expect(late.code).toBe('SQLITE_OK')
+    })
+  })
+
+  describe('when the switcher waits in vain', { tags: ['q25'] }, () => {
+    let refused: Outcome, pages: Outcome, left: Outcome, create: Outcome, mode: Outcome, story: Story
+
+    beforeAll(async () => {
+      const reader = { timeout: 0, program: 'housekeeper.ts' }
+      story = await contend('none', { reader, switcher: { timeout: 100 } }, async ({ reader, switcher }) => {
+        await reader`BEGIN`
+        await reader`SELECT count(*) AS tables FROM sqlite_schema`
+        refused = await switcher`PRAGMA journal_mode = WAL`
+        pages = await switcher`PRAGMA page_count`
+        left = await reader`.ls`
+        await reader`COMMIT`
+        create = await reader`CREATE TABLE counter (n INTEGER NOT NULL)`
+        mode = await switcher`PRAGMA journal_mode`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the switcher gets SQLITE_BUSY after its whole timeout of 100 ms', () => {
+      expect(refused.code).toBe('SQLITE_BUSY')
+      expect(refused.waited).toBeGreaterThanOrEqual(100)
+    })
+    test('the refused switch leaves nothing behind: a database of no pages, and no file beside it', () => {
+      expect(pages.rows).toEqual([{ page_count: 0 }])
+      expect(left.rows).toEqual([{ file: 'database.db' }])
+    })
+    test('the reader creates a table then, in delete mode', () => {
+      expect(create.code).toBe('SQLITE_OK')
+      expect(mode.rows).toEqual([{ journal_mode: 'delete' }])
+    })
+  })
+
+  describe('when four come to switch while one creates the tables, and all insist', { tags: ['q25'] }, () => {
+    let refused: Outcome[], switched: Outcome[], story: Story
+
+    beforeAll(async () => {
+      const insistent = { timeout: 5_000, program: 'insistent.ts' }
+      const cast = { creator: { timeout: 5_000 }, ann: insistent, bob: insistent, cay: insistent, dan: insistent }
+      story = await contend('none', cast, async ({ creator, ann, bob, cay, dan }) => {
+        await creator`BEGIN IMMEDIATE`
+        refused = [
+          await ann`PRAGMA journal_mode = WAL`,
+          await bob`PRAGMA journal_mode = WAL`,
+          await cay`PRAGMA journal_mode = WAL`,
+          await dan`PRAGMA journal_mode = WAL`,
+        ]
+        const turns = [
+          ann`.insist PRAGMA journal_mode = WAL`,
+          bob`.insist PRAGMA journal_mode = WAL`,
+          cay`.insist PRAGMA journal_mode = WAL`,
+          dan`.insist PRAGMA journal_mode = WAL`,
+        ]
+        await creator`CREATE TABLE counter (n INTEGER NOT NULL)`
+        await creator`COMMIT`
+        switched = await Promise.all(turns)
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('all four are turned away with SQLITE_BUSY as long as the creator is inside', () => {
+      expect(refused.map(({ code }) => code)).toEqual(['SQLITE_BUSY', 'SQLITE_BUSY', 'SQLITE_BUSY', 'SQLITE_BUSY'])
+    })
+    test('all four get wal, asking again 10 ms after each refusal', () => {
+      const wal = [{ journal_mode: 'wal' }]
+      expect(switched.map(({ rows }) => rows)).toEqual([wal, wal, wal, wal])
+    })
+  })
+})
+
+describe('Switching to WAL, rollback journal', () => {
+  describe('when another writes', { tags: ['q26'] }, () => {
+    let refused: Outcome, mode: Outcome, repeated: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('delete', { writer: { timeout: 0 }, newcomer: { timeout: 5_000 } }, async ({ writer, newcomer }) => {
+        await writer`BEGIN IMMEDIATE`
+        refused = await newcomer`PRAGMA journal_mode = WAL`
+        mode = await newcomer`PRAGMA journal_mode`
+        await writer`COMMIT`
+        repeated = await newcomer`PRAGMA journal_mode = WAL`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test.fails('myth: with a timeout, the switch to WAL waits for a writer', () => {
+      expect(refused.code).toBe('SQLITE_OK')
+    })
+    test('the newcomer is turned away with SQLITE_BUSY, at once, with most of its five seconds to spare', () => {
+      expect(refused.code).toBe('SQLITE_BUSY')
+      expect(refused.waited).toBeLessThan(1_000)
+    })
+    test.fails('myth: a switch that is not possible is no error, the pragma returns the original mode', () => {
+      expect(refused.rows).toEqual([{ journal_mode: 'delete' }])
+    })
+    test('the refused pragma returns no row: SQLITE_BUSY is an error, and leaves the file as it was', () => {
+      expect(refused).toMatchObject({ code: 'SQLITE_BUSY', rows: [] })
+      expect(mode.rows).toEqual([{ journal_mode: 'delete' }])
+    })
+    test('the newcomer switches when it asks again after the COMMIT', () => {
+      expect(repeated.rows).toEqual([{ journal_mode: 'wal' }])
+    })
+  })
+
+  describe('when another writes under BEGIN EXCLUSIVE', { tags: ['q26'] }, () => {
+    let mode: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('delete', { writer: { timeout: 0 }, newcomer: { timeout: 5_000 } }, async ({ writer, newcomer }) => {
+        await writer`BEGIN EXCLUSIVE`
+        const turn = newcomer`PRAGMA journal_mode = WAL`
+        await turn.blocks()
+        await writer`COMMIT`
+        mode = await turn
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the newcomer, who does not wait for BEGIN IMMEDIATE, waits for BEGIN EXCLUSIVE, and switches', () => {
+      expect(mode.rows).toEqual([{ journal_mode: 'wal' }])
+    })
+  })
+
+  describe('when another reads', { tags: ['q26'] }, () => {
+    let third: Outcome, mode: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { reader: { timeout: 0 }, newcomer: { timeout: 5_000 }, third: { timeout: 0 } }
+      story = await contend('delete', cast, async ({ reader, newcomer, third: late }) => {
+        await reader`BEGIN`
+        await reader`SELECT n FROM counter`
+        const turn = newcomer`PRAGMA journal_mode = WAL`
+        await turn.blocks()
+        third = await late`SELECT n FROM counter`
+        await reader`COMMIT`
+        mode = await turn
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the newcomer waits until the reader has left, and switches', () => {
+      expect(mode.rows).toEqual([{ journal_mode: 'wal' }])
     })
     test('a third who comes to read while the switch waits is turned away with SQLITE_BUSY', () => {
       expect(third.code).toBe('SQLITE_BUSY')
@@ -295,13 +531,15 @@ describe('Switching to WAL, rollback journal', () => {
   })
 
   describe('when it is said inside a transaction', { tags: ['q26'] }, () => {
-    let wal: Outcome, truncate: Outcome, mode: Outcome, story: Story
+    let wal: Outcome, truncate: Outcome, persist: Outcome, mode: Outcome, story: Story
 
     beforeAll(async () => {
       story = await contend('delete', { writer: { timeout: 5_000 } }, async ({ writer }) => {
         await writer`BEGIN IMMEDIATE`
         wal = await writer`PRAGMA journal_mode = WAL`.mayAnswer('SQLITE_ERROR')
         truncate = await writer`PRAGMA journal_mode = TRUNCATE`
+        await writer`UPDATE counter SET n = n + 1`
+        persist = await writer`PRAGMA journal_mode = PERSIST`
         await writer`COMMIT`
         mode = await writer`PRAGMA journal_mode`
       })
@@ -316,8 +554,11 @@ describe('Switching to WAL, rollback journal', () => {
     test.fails('myth: the journal_mode cannot be changed while a transaction is active', () => {
       expect(truncate.rows).toEqual([{ journal_mode: 'delete' }])
     })
-    test('the writer changes to TRUNCATE in the middle of its transaction, and keeps it', () => {
+    test('the writer changes to TRUNCATE in a transaction that has not written yet', () => {
       expect(truncate.rows).toEqual([{ journal_mode: 'truncate' }])
+    })
+    test('the writer that has written asks for PERSIST, is answered with truncate, which is no error, and keeps it', () => {
+      expect(persist).toMatchObject({ code: 'SQLITE_OK', rows: [{ journal_mode: 'truncate' }] })
       expect(mode.rows).toEqual([{ journal_mode: 'truncate' }])
     })
   })
@@ -325,14 +566,17 @@ describe('Switching to WAL, rollback journal', () => {
 
 describe('Switching back to DELETE, write-ahead log', () => {
   describe('when another connection is open, and idle', { tags: ['q26'] }, () => {
-    let refused: Outcome, mode: Outcome, write: Outcome, story: Story
+    let refused: Outcome, mode: Outcome, write: Outcome, alone: Outcome, story: Story
 
     beforeAll(async () => {
-      story = await contend('wal', { idle: { timeout: 5_000 }, switcher: { timeout: 5_000 } }, async ({ idle, switcher }) => {
+      const cast = { idle: { timeout: 5_000, process: 'idle' }, switcher: { timeout: 5_000 } }
+      story = await contend('wal', cast, async ({ idle, switcher }) => {
         await idle`SELECT n FROM counter`
         refused = await switcher`PRAGMA journal_mode = DELETE`
         mode = await switcher`PRAGMA journal_mode`
         write = await idle`UPDATE counter SET n = n + 1`
+        await idle`.close`
+        alone = await switcher`PRAGMA journal_mode = DELETE`
       })
     })
     beforeEach((context) => show(context, story))
@@ -340,7 +584,7 @@ describe('Switching back to DELETE, write-ahead log', () => {
     test.fails('myth: a connection that is in no transaction is in the way of nobody', () => {
       expect(refused.code).toBe('SQLITE_OK')
     })
-    test('the switcher is turned away with SQLITE_BUSY: it would have to be alone', () => {
+    test('the switcher is turned away with SQLITE_BUSY', () => {
       expect(refused.code).toBe('SQLITE_BUSY')
     })
     test('the switcher is turned away at once, with most of its five seconds to spare', () => {
@@ -350,6 +594,9 @@ describe('Switching back to DELETE, write-ahead log', () => {
     test('the file stays as it was, wal, and the idle one writes as before', () => {
       expect(mode.rows).toEqual([{ journal_mode: 'wal' }])
       expect(write.code).toBe('SQLITE_OK')
+    })
+    test('the switcher gets delete when the idle one has closed its connection', () => {
+      expect(alone.rows).toEqual([{ journal_mode: 'delete' }])
     })
   })
 
@@ -512,7 +759,7 @@ describe('locking_mode = EXCLUSIVE, rollback journal', () => {
       expect(read.code).toBe('SQLITE_OK')
       expect(begin.code).toBe('SQLITE_OK')
     })
-    test('the other waits in vain in COMMIT, and is turned away with SQLITE_BUSY: the hermit reads for ever', () => {
+    test('the other waits in vain in COMMIT, and is turned away with SQLITE_BUSY: the hermit keeps that lock', () => {
       expect(commit.code).toBe('SQLITE_BUSY')
       expect(commit.waited).toBeGreaterThanOrEqual(100)
     })
@@ -550,14 +797,16 @@ describe('locking_mode = EXCLUSIVE, rollback journal', () => {
   })
 
   describe('when the other has waited in vain to begin, and goes on to read', { tags: ['q24'] }, () => {
-    let begin: Outcome, read: Outcome, story: Story
+    let begin: Outcome, read: Outcome, third: Outcome, story: Story
 
     beforeAll(async () => {
-      story = await contend('delete', { hermit: { timeout: 0 }, other: { timeout: 500 } }, async ({ hermit, other }) => {
+      const cast = { hermit: { timeout: 0 }, other: { timeout: 500 }, third: { timeout: 500 } }
+      story = await contend('delete', cast, async ({ hermit, other, third: late }) => {
         await hermit`PRAGMA locking_mode = EXCLUSIVE`
         await hermit`UPDATE counter SET n = n + 1`
         begin = await other`BEGIN IMMEDIATE`
         read = await other`SELECT n FROM counter`
+        third = await late`SELECT n FROM counter`
       })
     })
     beforeEach((context) => show(context, story))
@@ -569,9 +818,13 @@ describe('locking_mode = EXCLUSIVE, rollback journal', () => {
     test.fails('myth: every statement waits for its whole timeout', () => {
       expect(read.waited).toBeGreaterThanOrEqual(500)
     })
-    test('its next statement, which has to read the schema first, gets SQLITE_BUSY at once: that timeout is used up', () => {
+    test('its next statement gets SQLITE_BUSY at once', () => {
       expect(read.code).toBe('SQLITE_BUSY')
       expect(read.waited).toBeLessThan(100)
+    })
+    test('a third, who has not waited before, waits its whole 500 ms in the same SELECT', () => {
+      expect(third.code).toBe('SQLITE_BUSY')
+      expect(third.waited).toBeGreaterThanOrEqual(500)
     })
   })
 })
@@ -623,6 +876,9 @@ describe('A connection that only reads, rollback journal', () => {
     test('the read-only one gets SQLITE_OK for its BEGIN IMMEDIATE beside the writer: it only begins to read', () => {
       expect(begin).toMatchObject({ code: 'SQLITE_OK', inTransaction: true })
     })
+    test.skipIf(!tellsLocks)('its BEGIN IMMEDIATE takes SHARED, the lock of a reader (needs /proc)', () => {
+      expect(begin.locks).toEqual(['SHARED'])
+    })
     test('the read-only one gets SQLITE_READONLY when it writes, and its transaction stays open', () => {
       expect(update.code).toBe('SQLITE_READONLY')
       expect(update.message).toBe('attempt to write a readonly database')
@@ -631,14 +887,16 @@ describe('A connection that only reads, rollback journal', () => {
   })
 
   describe('when it is opened read-only, and another has said BEGIN EXCLUSIVE', { tags: ['q30'] }, () => {
-    let read: Outcome, write: Outcome, story: Story
+    let read: Outcome, write: Outcome, informed: Outcome, story: Story
 
     beforeAll(async () => {
-      const cast = { writer: { timeout: 0 }, reader: { timeout: 0, readonly: true } }
-      story = await contend('delete', cast, async ({ writer, reader }) => {
+      const reader = { timeout: 0, readonly: true }
+      story = await contend('delete', { writer: { timeout: 0 }, reader, former: reader }, async ({ writer, reader, former }) => {
+        await former`SELECT n FROM counter`
         await writer`BEGIN EXCLUSIVE`
         read = await reader`SELECT n FROM counter`
         write = await reader`UPDATE counter SET n = n + 1`.mayAnswer('SQLITE_READONLY')
+        informed = await former`UPDATE counter SET n = n + 1`.mayAnswer('SQLITE_READONLY')
         await writer`COMMIT`
       })
     })
@@ -647,8 +905,11 @@ describe('A connection that only reads, rollback journal', () => {
     test('the read-only one is turned away with SQLITE_BUSY', () => {
       expect(read.code).toBe('SQLITE_BUSY')
     })
-    test('the read-only one that tries to write gets SQLITE_BUSY, not SQLITE_READONLY: it has to read first', () => {
+    test('the read-only one that tries to write gets SQLITE_BUSY too, not SQLITE_READONLY', () => {
       expect(write.code).toBe('SQLITE_BUSY')
+    })
+    test('a former reader, who knows the schema, gets SQLITE_READONLY when it tries to write', () => {
+      expect(informed.code).toBe('SQLITE_READONLY')
     })
   })
 

@@ -267,7 +267,7 @@ describe('Two connections of one process with a shared cache, five-second timeou
 })
 
 describe('A transaction within a transaction, write-ahead log', () => {
-  describe('when BEGIN IMMEDIATE is said in a transaction that has only begun', { tags: ['q32'] }, () => {
+  describe('when BEGIN IMMEDIATE is said in a transaction that has only begun', { tags: ['q23'] }, () => {
     let nested: Outcome, begin: Outcome, commit: Outcome, story: Story
 
     beforeAll(async () => {
@@ -297,7 +297,7 @@ describe('A transaction within a transaction, write-ahead log', () => {
     })
   })
 
-  describe('when another writes', { tags: ['q32'] }, () => {
+  describe('when another writes', () => {
     let nested: Outcome, commit: Outcome, story: Story
 
     beforeAll(async () => {
@@ -324,7 +324,7 @@ describe('A transaction within a transaction, write-ahead log', () => {
 })
 
 describe('A transaction within a transaction, rollback journal', () => {
-  describe('when BEGIN IMMEDIATE is said in a transaction that has only begun', { tags: ['q32'] }, () => {
+  describe('when BEGIN IMMEDIATE is said in a transaction that has only begun', { tags: ['q23'] }, () => {
     let nested: Outcome, begin: Outcome, story: Story
 
     beforeAll(async () => {
