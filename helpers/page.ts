@@ -121,7 +121,6 @@ ${row('all', chapters.flatMap(claimsOf))}
 ${tags.map(({ name, description }) => `| ${literal(description)} | ${settledIn(chapters, name).join('<br>')} |`).join('\n')}
 
 Whether BEGIN IMMEDIATE is slower than BEGIN, and how evenly a lock is shared, are questions of figures: \`npm run bench -- crowd\`.
-Not settled is the read-only folder, for to root no folder is read-only.
 
 ${specification.join('\n\n')}
 `

@@ -3,13 +3,21 @@
  * that of one with which it shares a cache, and no timeout applies. SQLITE_BUSY_RECOVERY is "database is locked" like any other, and
  * the timeout applies. SQLITE_PROTOCOL is not told here: it takes a race that goes on for seconds, and no lock-step leads to it.
  *
+ * Where something may only be read, locks are not the matter, and no timeout applies. In WAL mode the `-wal` and `-shm` files have
+ * to be there, or to be created, even for a SELECT, unless it is with `immutable=1`: so the documentation says, and so it is. What it does
+ * not say is the code: in a folder that one may only read it is SQLITE_READONLY_DIRECTORY, which is documented for those who write. (On
+ * a file system that is mounted read-only, seen by hand, it is SQLITE_CANTOPEN.)
+ *
  * https://sqlite.org/rescode.html#locked · https://sqlite.org/sharedcache.html · https://sqlite.org/rescode.html#busy_recovery ·
- * https://sqlite.org/rescode.html#readonly_rollback · https://sqlite.org/lang_transaction.html
+ * https://sqlite.org/rescode.html#readonly_rollback · https://sqlite.org/lang_transaction.html · https://sqlite.org/wal.html#readonly ·
+ * https://sqlite.org/rescode.html#readonly_directory
  */
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { contend, type Outcome, type Story } from '../helpers/contend.ts'
 import { tellsLocks } from '../helpers/kernel.ts'
 import { show } from '../helpers/show.ts'
+
+const withoutPermissions = process.platform === 'win32' // which has others than POSIX
 
 describe('A connection in its own way, five-second timeout, write-ahead log', () => {
   describe('when it drops a table in the middle of a SELECT from another, node:sqlite', { tags: ['q32'] }, () => {
@@ -418,6 +426,325 @@ describe('After a crash, rollback journal', () => {
     })
     test('the reader reads the 1 after that', () => {
       expect(read.rows).toEqual([{ n: 1 }])
+    })
+  })
+})
+
+describe.skipIf(withoutPermissions)('What may only be read, rollback journal (needs POSIX permissions)', () => {
+  describe('when the guest may write to the file, and not create another beside it', { tags: ['q30'] }, () => {
+    let read: Outcome, begin: Outcome, update: Outcome, before: Outcome, after: Outcome, memory: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { keeper: { timeout: 0, program: 'housekeeper.ts' }, guest: { timeout: 5_000, program: 'guest.ts' } }
+      story = await contend('delete', cast, async ({ keeper, guest }) => {
+        await keeper`.chmod 666 database.db`
+        await keeper`.chmod 555 .`
+        read = await guest`SELECT n FROM counter`
+        begin = await guest`BEGIN IMMEDIATE`
+        update = await guest`UPDATE counter SET n = n + 1`.mayAnswer('SQLITE_READONLY_DIRECTORY')
+        before = await keeper`BEGIN IMMEDIATE`
+        await guest`ROLLBACK`
+        after = await keeper`BEGIN IMMEDIATE`
+        await keeper`ROLLBACK`
+        await guest`PRAGMA journal_mode = MEMORY`
+        memory = await guest`UPDATE counter SET n = n + 1`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the guest reads with SQLITE_OK', () => {
+      expect(read).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 0 }] })
+    })
+    test.fails('myth: permission to write to the file is permission to write to the database', () => {
+      expect(update.code).toBe('SQLITE_OK')
+    })
+    test('the guest that writes gets SQLITE_READONLY_DIRECTORY, "attempt to write a readonly database", at once', () => {
+      expect(update.code).toBe('SQLITE_READONLY_DIRECTORY')
+      expect(update.message).toBe('attempt to write a readonly database')
+      expect(update.waited).toBeLessThan(1_000)
+    })
+    test('the guest got SQLITE_OK for its BEGIN IMMEDIATE, and until it rolls back the keeper gets SQLITE_BUSY', () => {
+      expect(begin.code).toBe('SQLITE_OK')
+      expect(update.inTransaction).toBe(true)
+      expect([before.code, after.code]).toEqual(['SQLITE_BUSY', 'SQLITE_OK'])
+    })
+    test('the guest writes with journal_mode = MEMORY, which takes no file', () => {
+      expect(memory.code).toBe('SQLITE_OK')
+    })
+  })
+
+  describe('when the guest may create files, and not write to this one', { tags: ['q30'] }, () => {
+    let begin: Outcome, update: Outcome, commit: Outcome, read: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { keeper: { timeout: 0, program: 'housekeeper.ts' }, guest: { timeout: 5_000, program: 'guest.ts' } }
+      story = await contend('delete', cast, async ({ keeper, guest }) => {
+        await keeper`.chmod 444 database.db`
+        await keeper`.chmod 777 .`
+        await keeper`BEGIN IMMEDIATE`
+        await keeper`UPDATE counter SET n = n + 1`
+        begin = await guest`BEGIN IMMEDIATE`
+        update = await guest`UPDATE counter SET n = n + 1`.mayAnswer('SQLITE_READONLY')
+        commit = await keeper`COMMIT`
+        await guest`COMMIT`
+        await keeper`COMMIT`
+        await keeper`BEGIN EXCLUSIVE`
+        const turn = guest`SELECT n FROM counter`
+        await turn.blocks()
+        await keeper`COMMIT`
+        read = await turn
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the guest gets SQLITE_OK for its BEGIN IMMEDIATE beside a writer, and SQLITE_READONLY when it writes', () => {
+      expect([begin.code, update.code]).toEqual(['SQLITE_OK', 'SQLITE_READONLY'])
+    })
+    test.fails('myth: one who may not write is in the way of nobody who writes', () => {
+      expect(commit.code).toBe('SQLITE_OK')
+    })
+    test('the keeper is turned away at COMMIT with SQLITE_BUSY by the guest that reads', () => {
+      expect(commit.code).toBe('SQLITE_BUSY')
+    })
+    test('the guest waits for a lock as anybody does, and reads', () => {
+      expect(read).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 1 }] })
+    })
+  })
+
+  describe('when a crash has left a journal in the folder', { tags: ['q30'] }, () => {
+    let refused: Outcome, strict: Outcome, left: Outcome, read: Outcome, after: Outcome, story: Story
+
+    beforeAll(async () => {
+      const guest = { timeout: 5_000, program: 'guest.ts' }
+      const crash = { timeout: 0, program: 'crash.ts' }
+      const cast = { keeper: { timeout: 0, program: 'housekeeper.ts' }, crash, guest, reader: { ...guest, readonly: true } }
+      story = await contend('delete', cast, async ({ keeper, crash, guest, reader }) => {
+        await keeper`.chmod 666 database.db`
+        await crash`.crash PRAGMA synchronous = OFF; UPDATE counter SET n = 1; BEGIN IMMEDIATE; UPDATE counter SET n = 2`
+        await keeper`.chmod 555 .`
+        refused = await guest`SELECT n FROM counter`.mayAnswer('SQLITE_IOERR_DELETE')
+        strict = await reader`SELECT n FROM counter`.mayAnswer('SQLITE_READONLY_ROLLBACK')
+        left = await keeper`.ls`
+        await keeper`.chmod 777 .`
+        read = await guest`SELECT n FROM counter`
+        after = await keeper`.ls`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the guest, who may write to the file, gets SQLITE_IOERR_DELETE, "disk I/O error", for a SELECT, at once', () => {
+      expect(refused.code).toBe('SQLITE_IOERR_DELETE')
+      expect(refused.message).toBe('disk I/O error')
+      expect(refused.waited).toBeLessThan(1_000)
+    })
+    test('one that has opened it read-only gets SQLITE_READONLY_ROLLBACK', () => {
+      expect(strict.code).toBe('SQLITE_READONLY_ROLLBACK')
+    })
+    test('the guest, once it may delete the journal, does so, and reads the 1 that was committed', () => {
+      expect(left.rows).toEqual([{ file: 'database.db' }, { file: 'database.db-journal' }])
+      expect(read.rows).toEqual([{ n: 1 }])
+      expect(after.rows).toEqual([{ file: 'database.db' }])
+    })
+  })
+})
+
+describe.skipIf(withoutPermissions)('What may only be read, write-ahead log (needs POSIX permissions)', () => {
+  describe('when the guest may not write in the folder, and nobody else is there', { tags: ['q30'] }, () => {
+    let refused: Outcome, strict: Outcome, mode: Outcome, immutable: Outcome, left: Outcome, read: Outcome, story: Story
+
+    beforeAll(async () => {
+      const guest = { timeout: 5_000, program: 'guest.ts' }
+      const believer = { ...guest, driver: 'node:sqlite', uri: 'immutable=1' } as const
+      const cast = { keeper: { timeout: 0, program: 'housekeeper.ts' }, guest, reader: { ...guest, readonly: true }, believer }
+      story = await contend('wal', cast, async ({ keeper, guest, reader, believer }) => {
+        await keeper`.chmod 666 database.db`
+        await keeper`.chmod 555 .`
+        refused = await guest`SELECT n FROM counter`.mayAnswer('SQLITE_READONLY_DIRECTORY')
+        strict = await reader`SELECT n FROM counter`.mayAnswer('SQLITE_READONLY_DIRECTORY')
+        mode = await guest`PRAGMA journal_mode`.mayAnswer('SQLITE_READONLY_DIRECTORY')
+        immutable = await believer`SELECT n FROM counter`
+        left = await keeper`.ls`
+        await keeper`.chmod 777 .`
+        await keeper`UPDATE counter SET n = n + 1`
+        await keeper`.chmod 555 .`
+        read = await guest`SELECT n FROM counter`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test.fails('myth: one who only reads does not need permission to write', () => {
+      expect(refused.code).toBe('SQLITE_OK')
+    })
+    test('the guest gets SQLITE_READONLY_DIRECTORY, "attempt to write a readonly database", for a SELECT, at once', () => {
+      expect(refused.code).toBe('SQLITE_READONLY_DIRECTORY')
+      expect(refused.message).toBe('attempt to write a readonly database')
+      expect(refused.waited).toBeLessThan(1_000)
+    })
+    test('the guest cannot even ask for the journal_mode', () => {
+      expect(mode.code).toBe('SQLITE_READONLY_DIRECTORY')
+    })
+    test('one that has opened it read-only gets SQLITE_READONLY_DIRECTORY too', () => {
+      expect(strict.code).toBe('SQLITE_READONLY_DIRECTORY')
+    })
+    test('one that has opened it with immutable=1 reads with SQLITE_OK', () => {
+      expect(immutable).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 0 }] })
+    })
+    test('the guest reads when one who may write keeps the -wal and -shm files there', () => {
+      expect(left.rows).toEqual([{ file: 'database.db' }])
+      expect(read).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 1 }] })
+    })
+  })
+
+  describe('when a writer keeps the -wal and -shm files there, and the guest may read them', { tags: ['q30'] }, () => {
+    let still: Outcome, during: Outcome, read: Outcome, begin: Outcome, update: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { keeper: { timeout: 0, program: 'housekeeper.ts' }, guest: { timeout: 5_000, program: 'guest.ts' } }
+      story = await contend('wal', cast, async ({ keeper, guest }) => {
+        await keeper`UPDATE counter SET n = 1`
+        await keeper`.chmod 444 database.db`
+        await keeper`.chmod 444 database.db-wal`
+        await keeper`.chmod 444 database.db-shm`
+        await keeper`.chmod 555 .`
+        await guest`BEGIN`
+        await guest`SELECT n FROM counter`
+        await keeper`UPDATE counter SET n = 2`
+        still = await guest`SELECT n FROM counter`
+        during = await keeper`PRAGMA wal_checkpoint(TRUNCATE)`
+        await guest`COMMIT`
+        read = await guest`SELECT n FROM counter`
+        begin = await guest`BEGIN IMMEDIATE`
+        update = await guest`UPDATE counter SET n = 3`.mayAnswer('SQLITE_READONLY')
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the guest keeps its snapshot while the keeper writes, and reads the change in its next transaction', () => {
+      expect([still.rows, read.rows]).toEqual([[{ n: 1 }], [{ n: 2 }]])
+    })
+    test('the guest, as any reader, keeps the log from being emptied: busy is 1', () => {
+      expect(during.rows).toMatchObject([{ busy: 1 }])
+    })
+    test('the guest gets SQLITE_OK for BEGIN IMMEDIATE, and SQLITE_READONLY when it writes', () => {
+      expect([begin.code, update.code]).toEqual(['SQLITE_OK', 'SQLITE_READONLY'])
+    })
+  })
+
+  describe('when a writer keeps the -wal and -shm files there, and the guest may write to them', { tags: ['q30'] }, () => {
+    let write: Outcome, left: Outcome, late: Outcome, story: Story
+
+    beforeAll(async () => {
+      const guest = { timeout: 5_000, program: 'guest.ts' }
+      const cast = { keeper: { timeout: 0, program: 'housekeeper.ts' }, writer: guest, guest }
+      story = await contend('wal', cast, async ({ keeper, writer, guest }) => {
+        await keeper`.chmod 666 database.db`
+        await keeper`.chmod 777 .`
+        await writer`UPDATE counter SET n = n + 1`
+        await keeper`.chmod 555 .`
+        write = await guest`UPDATE counter SET n = n + 1`
+        await writer`.close`
+        await guest`.close`
+        left = await keeper`.ls`
+        late = await guest`UPDATE counter SET n = n + 1`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test.fails('myth: in a folder that one may only read, one may only read', () => {
+      expect(write.code).toBe('SQLITE_READONLY_DIRECTORY')
+    })
+    test('the guest writes with SQLITE_OK: it has to create nothing', () => {
+      expect(write.code).toBe('SQLITE_OK')
+    })
+    test('the last to leave cannot delete the files, and who comes later writes too', () => {
+      expect(left.rows).toEqual([{ file: 'database.db' }, { file: 'database.db-shm' }, { file: 'database.db-wal' }])
+      expect(late.code).toBe('SQLITE_OK')
+    })
+  })
+
+  describe('when the guest may create files, and not write to this one', { tags: ['q30'] }, () => {
+    let read: Outcome, left: Outcome, refused: Outcome, write: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { keeper: { timeout: 0, program: 'housekeeper.ts' }, guest: { timeout: 5_000, program: 'guest.ts' } }
+      story = await contend('wal', cast, async ({ keeper, guest }) => {
+        await keeper`.chmod 444 database.db`
+        await keeper`.chmod 777 .`
+        read = await guest`SELECT n FROM counter`
+        await guest`.close`
+        left = await keeper`.ls`
+        await keeper`.chmod 666 database.db`
+        refused = await guest`UPDATE counter SET n = n + 1`.mayAnswer('SQLITE_READONLY')
+        await guest`.close`
+        await keeper`.chmod 666 database.db-shm`
+        await keeper`.chmod 666 database.db-wal`
+        write = await guest`UPDATE counter SET n = n + 1`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the guest reads with SQLITE_OK', () => {
+      expect(read).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 0 }] })
+    })
+    test.fails('myth: one who only reads leaves nothing behind', () => {
+      expect(left.rows).toEqual([{ file: 'database.db' }])
+    })
+    test('the guest leaves the -wal and -shm files behind, though it was the last', () => {
+      expect(left.rows).toEqual([{ file: 'database.db' }, { file: 'database.db-shm' }, { file: 'database.db-wal' }])
+    })
+    test('the guest gets SQLITE_READONLY when the file may be written to again: the two are as read-only as it was', () => {
+      expect(refused.code).toBe('SQLITE_READONLY')
+    })
+    test('the guest writes when the two may be written to as well, SQLITE_OK', () => {
+      expect(write.code).toBe('SQLITE_OK')
+    })
+  })
+
+  describe('when a crash has left the -wal and -shm files, and the guest may read them', { tags: ['q30'] }, () => {
+    let read: Outcome, update: Outcome, story: Story
+
+    beforeAll(async () => {
+      const crash = { timeout: 0, program: 'crash.ts' }
+      const guest = { timeout: 5_000, program: 'guest.ts' }
+      const cast = { keeper: { timeout: 0, program: 'housekeeper.ts' }, crash, guest }
+      story = await contend('wal', cast, async ({ keeper, crash, guest }) => {
+        await crash`.crash UPDATE counter SET n = 1`
+        await keeper`.chmod 444 database.db`
+        await keeper`.chmod 444 database.db-wal`
+        await keeper`.chmod 444 database.db-shm`
+        await keeper`.chmod 555 .`
+        read = await guest`SELECT n FROM counter`
+        update = await guest`UPDATE counter SET n = 2`.mayAnswer('SQLITE_READONLY')
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the guest reads the 1 that the dead one has committed', () => {
+      expect(read).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 1 }] })
+    })
+    test('the guest gets SQLITE_READONLY when it writes', () => {
+      expect(update.code).toBe('SQLITE_READONLY')
+    })
+  })
+
+  describe('when a writer keeps the -wal and -shm files there, and the guest may not read -shm', { tags: ['q30'] }, () => {
+    let refused: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { keeper: { timeout: 0, program: 'housekeeper.ts' }, guest: { timeout: 5_000, program: 'guest.ts' } }
+      story = await contend('wal', cast, async ({ keeper, guest }) => {
+        await keeper`UPDATE counter SET n = n + 1`
+        await keeper`.chmod 000 database.db-shm`
+        await keeper`.chmod 555 .`
+        refused = await guest`SELECT n FROM counter`.mayAnswer('SQLITE_CANTOPEN')
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the guest gets SQLITE_CANTOPEN, "unable to open database file", at once', () => {
+      expect(refused.code).toBe('SQLITE_CANTOPEN')
+      expect(refused.message).toBe('unable to open database file')
+      expect(refused.waited).toBeLessThan(1_000)
     })
   })
 })
