@@ -2,7 +2,7 @@ import { dirname } from 'node:path'
 import { setImmediate as immediate, setTimeout as pause } from 'node:timers/promises'
 import { Child, type Message } from './child.ts'
 import { type Beginning, freshCounter, freshDatabase } from './fresh-database.ts'
-import { isStopped, locksAsleep, locksOf, napOf, sleepsInBusyHandler, type Thread } from './kernel.ts'
+import { isStopped, locksAsleep, locksOf, napOf, sleepsInBusyHandler, type Thread, tellsSleep } from './kernel.ts'
 import type { Moment, Story } from './timeline.ts'
 
 export type { Story } from './timeline.ts'
@@ -134,11 +134,10 @@ export class Statement implements PromiseLike<Outcome> {
   async blocks(): Promise<void> {
     const since = performance.now()
     while (!this.#over) {
-      const asleep = await sleepsInBusyHandler(this.#seat.thread())
-      const silent = asleep === undefined && performance.now() - since > silence
-      const locks = asleep ? locksAsleep(this.#seat.thread(), this.#seat.folder) : undefined
-      if (silent || locks) {
-        Object.assign(this.#issued, { waits: true, locks })
+      const asleep = locksAsleep(this.#seat.thread(), this.#seat.folder)
+      const silent = !tellsSleep && performance.now() - since > silence
+      if (asleep || silent) {
+        Object.assign(this.#issued, { waits: true, locks: this.#alone ? asleep?.locks : undefined })
         return
       }
       await pause(1)
@@ -147,18 +146,22 @@ export class Statement implements PromiseLike<Outcome> {
   }
 
   /**
-   * The sleeps between its tries, in milliseconds, as SQLite asked the operating system for them: each that is seen anew, until one of
-   * `last` is. Those that are short can be missed. Rejected if the statement is answered before. Linux.
+   * The sleeps between its tries, in milliseconds, as SQLite asked the operating system for them: those that are seen until the statement
+   * is answered or, if it says until which, up to the first one of that length. One that is short can be missed; none is told
+   * twice, unless it is stopped meanwhile. Rejected if it is answered before. Linux.
    */
-  async naps({ last }: { last: number }): Promise<number[]> {
+  async naps({ until }: { until?: number } = {}): Promise<number[]> {
     const naps: number[] = []
+    let last: string | undefined
     while (!this.#over) {
       const nap = napOf(this.#seat.thread())
-      if (nap !== undefined && nap !== naps.at(-1)) naps.push(nap)
-      if (nap === last) return naps
+      if (nap && nap.nth !== last) naps.push(nap.asked)
+      if (nap) last = nap.nth
+      if (nap && nap.asked === until) return naps
       await immediate()
     }
-    throw new Error(`${this.contender} does not sleep for ${last} ms in \`${this.sql}\`: ${this.#over}`)
+    if (until === undefined) return naps
+    throw new Error(`${this.contender} does not sleep for ${until} ms in \`${this.sql}\`: ${this.#over}`)
   }
 
   /**
@@ -191,7 +194,7 @@ export class Statement implements PromiseLike<Outcome> {
 async function isStoppedAsleep({ child, connection, thread }: Seat): Promise<boolean> {
   const { pid } = child
   if (!isStopped(pid)) return false
-  if (!child.asked(connection) || (await sleepsInBusyHandler(thread())) !== false) return true
+  if (!child.asked(connection) || sleepsInBusyHandler(thread()) !== false) return true
   process.kill(pid, 'SIGCONT')
   await pause(1)
   process.kill(pid, 'SIGSTOP')

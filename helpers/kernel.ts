@@ -1,56 +1,22 @@
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { spawn } from 'node:child_process'
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  realpathSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import Database from 'better-sqlite3'
 
 /** One thread of a process. The main thread has the number of its process. */
 export type Thread = { pid: number; tid: number }
-
-/** The numbers of `clock_nanosleep`, and of `restart_syscall`, which goes on with it after SIGCONT, as `/proc/PID/syscall` shows them. */
-const sleeps: Partial<Record<NodeJS.Architecture, string[]>> = { x64: ['230', '219'], arm64: ['115', '128'] }
-
-/**
- * Whether the operating system shows the thread asleep in SQLite's busy handler, which calls `usleep` between two tries
- * (unixSleep in os_unix.c). In glibc that is `clock_nanosleep` without a place for the time that remains; V8 sleeps too now
- * and then, but leaves such a place. `undefined` where the system cannot be asked, or is not known.
- */
-export async function sleepsInBusyHandler({ pid, tid }: Thread): Promise<boolean | undefined> {
-  if (!glibc) return undefined
-  try {
-    return isSleep(await readFile(`/proc/${pid}/task/${tid}/syscall`, 'latin1'))
-  } catch {
-    return undefined
-  }
-}
-
-function isSleep(syscall: string): boolean {
-  const [call, , , , remain] = syscall.split(' ')
-  return remain === '0x0' && sleeps[process.arch]?.includes(call) === true
-}
-
-/**
- * For how long the busy handler that the thread sleeps in has asked to sleep, in milliseconds; `undefined` where it does not sleep
- * there, or the system cannot be asked. The third argument of `clock_nanosleep` points to it: seconds and nanoseconds, of 8 bytes each.
- */
-export function napOf({ pid, tid }: Thread): number | undefined {
-  try {
-    const syscall = readFileSync(`/proc/${pid}/task/${tid}/syscall`, 'latin1')
-    if (!isSleep(syscall)) return undefined
-    const memory = openSync(`/proc/${pid}/mem`, 'r')
-    try {
-      const asked = new BigInt64Array(2)
-      readSync(memory, asked, { position: Number(syscall.split(' ')[3]) })
-      const still = readFileSync(`/proc/${pid}/task/${tid}/syscall`, 'latin1') === syscall
-      return still ? Number(asked[0]) * 1e3 + Number(asked[1]) / 1e6 : undefined
-    } finally {
-      closeSync(memory)
-    }
-  } catch {
-    return undefined
-  }
-}
-
-const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } }
-const glibc = header.glibcVersionRuntime !== undefined
 
 /** State and process group, as Linux tells them: `S` sleeps, `T` is stopped, `Z` has ended and is still listed. */
 function statOf(pid: number): { state: string; group: number } | undefined {
@@ -87,92 +53,216 @@ export function processesOf(group: number): number[] {
   })
 }
 
-/** Whether the operating system tells who holds which lock: Linux does, where `/proc/locks` may be read. */
-export const tellsLocks = existsSync('/proc/locks')
-
-/** The bytes SQLite locks in the database file, from os_unix.c, and the state of the connection that they stand for, weakest first. */
-const databaseLocks = [
-  { state: 'SHARED', first: 0x40000002, last: 0x400001ff, type: 'READ' },
-  { state: 'RESERVED', first: 0x40000001, last: 0x40000001, type: 'WRITE' },
-  { state: 'PENDING', first: 0x40000000, last: 0x40000000, type: 'WRITE' },
-  { state: 'EXCLUSIVE', first: 0x40000002, last: 0x400001ff, type: 'WRITE' },
-]
-
-/** The bytes of the `-shm` file, from byte 120 on, without their `WAL_` and `_LOCK`: https://sqlite.org/walformat.html#locks */
-const sharedMemoryLocks = ['WRITE', 'CKPT', 'RECOVER', 'READ(0)', 'READ(1)', 'READ(2)', 'READ(3)', 'READ(4)', 'DMS']
+/** The numbers of `clock_nanosleep`, and of `restart_syscall`, which goes on with it after SIGCONT, as `/proc/PID/syscall` shows them. */
+const sleeps: Partial<Record<NodeJS.Architecture, string[]>> = { x64: ['230', '219'], arm64: ['115', '128'] }
 
 /**
- * The locks a process holds on the files of a folder, in SQLite's words: `SHARED`, `RESERVED`, `PENDING` or `EXCLUSIVE` for a
- * database file, and for its `-shm` file the names of the WAL locks, `DMS` among them, which every connection holds. A lock that is
- * of the other kind than the usual one is `shared WRITE` or `exclusive READ(1)`. What is not locked in `database.db` itself has
- * its file's name before it: `other.db: SHARED`. `undefined` where the system cannot be asked. It opens none of the files.
+ * Whether the operating system tells which thread sleeps, and for how long: Linux with glibc, on a processor whose numbers are known,
+ * where a process may look at its children. It looks at one.
  */
-export function locksOf(pid: number, folder: string): string[] | undefined {
-  if (!tellsLocks) return undefined
-  const held = readFileSync('/proc/locks', 'latin1')
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/))
-    .filter(([, kind, , , owner]) => kind === 'POSIX' && owner === `${pid}`)
-    .map(([, , , type, , file, first, last]) => ({
-      type,
-      file,
-      first: Number(first),
-      last: last === 'EOF' ? Infinity : Number(last),
-    }))
-  if (held.length === 0) return []
-  return readdirSync(folder).flatMap((name) => {
-    const file = statSync(join(folder, name), { throwIfNoEntry: false })
-    const locks = file ? held.filter((lock) => isOf(lock.file, file)) : []
-    const prefix = /^database\.db(-shm)?$/.test(name) ? '' : `${name.replace(/-shm$/, '')}: `
-    const words = name.endsWith('-shm') ? sharedMemoryWords(locks) : databaseWords(locks)
-    return words.map((word) => prefix + word)
-  })
+export const tellsSleep = glibcIsHere() && sleeps[process.arch] !== undefined && childrenAreSeen()
+
+function glibcIsHere(): boolean {
+  const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } }
+  return header.glibcVersionRuntime !== undefined
 }
 
-type Lock = { type: string; first: number; last: number }
-const covers = (lock: Lock, first: number, last: number) => lock.first <= first && lock.last >= last
-
-/** A connection has one state, the strongest that its bytes stand for. */
-function databaseWords(locks: Lock[]): string[] {
-  const states = databaseLocks.filter(({ first, last, type }) =>
-    locks.some((lock) => lock.type === type && covers(lock, first, last)),
-  )
-  return states.slice(-1).map(({ state }) => state)
-}
-
-function sharedMemoryWords(locks: Lock[]): string[] {
-  return sharedMemoryLocks.flatMap((name, i) => {
-    const lock = locks.find((lock) => covers(lock, 120 + i, 120 + i))
-    if (!lock) return []
-    const usual = /^(READ|DMS)/.test(name) ? 'READ' : 'WRITE'
-    return lock.type === usual ? name : `${lock.type === 'READ' ? 'shared' : 'exclusive'} ${name}`
-  })
-}
-
-/** Whether `/proc/locks` means this file. A device without a disk of its own (major 0) has other minors there, as on btrfs. */
-function isOf(listed: string, { dev, ino }: { dev: number; ino: number }): boolean {
-  const [major, minor, inode] = listed.split(':')
-  if (Number(inode) !== ino || Number.parseInt(major, 16) !== ((dev >> 8) & 0xfff)) return false
-  return major === '00' || Number.parseInt(minor, 16) === ((dev & 0xff) | ((dev >> 12) & 0xfff00))
-}
-
-/**
- * The locks of a process whose thread sleeps in the busy handler, as long as that does not wake up while they are read: between two
- * sleeps it tries, and holds for a moment what it does not hold while it waits. `undefined` if it was not asleep all the time.
- */
-export function locksAsleep(thread: Thread, folder: string): string[] | undefined {
-  const { pid, tid } = thread
+function childrenAreSeen(): boolean {
+  const child = spawn('cat', { stdio: ['pipe', 'ignore', 'ignore'] })
+  child.on('error', () => {})
   try {
-    const before = switchesOf(thread)
-    const locks = locksOf(pid, folder)
-    const asleep = isSleep(readFileSync(`/proc/${pid}/task/${tid}/syscall`, 'latin1'))
-    return asleep && switchesOf(thread) === before ? locks : undefined
+    return readFileSync(`/proc/${child.pid}/syscall`, 'latin1') !== ''
+  } catch {
+    return false
+  } finally {
+    child.kill()
+  }
+}
+
+/**
+ * Whether the operating system shows the thread asleep in SQLite's busy handler, which calls `nanosleep` between two tries
+ * (unixSleep in os_unix.c). In glibc that is `clock_nanosleep` without a place for the time that remains; V8 sleeps too now
+ * and then, but leaves such a place. `undefined` where the system cannot be asked, or the thread is gone.
+ */
+export function sleepsInBusyHandler(thread: Thread): boolean | undefined {
+  if (!tellsSleep) return undefined
+  try {
+    return isSleep(syscallOf(thread))
   } catch {
     return undefined
   }
 }
 
+/** The system call that the thread is in, and its arguments. */
+function syscallOf({ pid, tid }: Thread): string[] {
+  return readFileSync(`/proc/${pid}/task/${tid}/syscall`, 'latin1').split(' ')
+}
+
+function isSleep([call, , , , remain]: string[]): boolean {
+  return remain === '0x0' && sleeps[process.arch]?.includes(call) === true
+}
+
 /** How often the thread has gone to sleep so far. */
 function switchesOf({ pid, tid }: Thread): string | undefined {
   return readFileSync(`/proc/${pid}/task/${tid}/status`, 'latin1').match(/^voluntary_ctxt_switches:\s*(\d+)/m)?.[1]
+}
+
+/** What `look` returns while the thread sleeps in the busy handler; `undefined` if it was not in the same sleep all the time, or the system cannot be asked. */
+function whileAsleep<Sight>(thread: Thread, look: () => Sight): Sight | undefined {
+  if (!tellsSleep) return undefined
+  try {
+    const before = switchesOf(thread)
+    const sight = look()
+    return isSleep(syscallOf(thread)) && switchesOf(thread) === before ? sight : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * The sleep of the busy handler that the thread is in: how long SQLite asked the operating system for, in milliseconds, and a number by
+ * which it is told from the thread's other sleeps. `undefined` if it is in none, or the system cannot be asked.
+ */
+export function napOf(thread: Thread): { asked: number; nth: string | undefined } | undefined {
+  return whileAsleep(thread, () => ({ asked: askedOf(thread), nth: switchesOf(thread) }))
+}
+
+/** The third argument of `clock_nanosleep` points to it: seconds and nanoseconds, of 8 bytes each. */
+function askedOf(thread: Thread): number {
+  const memory = openSync(`/proc/${thread.pid}/mem`, 'r')
+  try {
+    const asked = new BigInt64Array(2)
+    readSync(memory, asked, { position: Number(syscallOf(thread)[3]) })
+    return Number(asked[0]) * 1e3 + Number(asked[1]) / 1e6
+  } finally {
+    closeSync(memory)
+  }
+}
+
+/**
+ * The locks of a process whose thread sleeps in the busy handler, as `locksOf` has them, if it does not wake up while they are read:
+ * between two sleeps it tries, and holds for a moment what it does not hold while it waits. `undefined` if it was not asleep all the time.
+ */
+export function locksAsleep(thread: Thread, folder: string): { locks: string[] | undefined } | undefined {
+  return whileAsleep(thread, () => ({ locks: locksOf(thread.pid, folder) }))
+}
+
+/** Whether the operating system tells of processes and of their states, as Linux does. */
+export const tellsProcesses = statOf(process.pid) !== undefined
+
+/** Whether the operating system tells who holds which lock. Linux does where `/proc/locks` lists what this process takes for a moment. */
+export const tellsLocks = existsSync('/proc/locks') && ownLockIsListed()
+
+function ownLockIsListed(): boolean {
+  const folder = mkdtempSync(join(tmpdir(), 'a-lock-'))
+  const database = new Database(join(folder, 'own.db'))
+  database.exec('BEGIN EXCLUSIVE')
+  try {
+    return listedLocks(process.pid).length > 0
+  } catch {
+    return false
+  } finally {
+    database.close()
+    rmSync(folder, { recursive: true })
+  }
+}
+
+/** A lock on a range of bytes. The file is its device and its inode. */
+type Lock = { type: 'READ' | 'WRITE'; file: string; first: number; last: number }
+
+/** The POSIX locks of a process, as `/proc/locks` lists them, from the first byte to the last. */
+function listedLocks(pid: number): Lock[] {
+  return readFileSync('/proc/locks', 'latin1')
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, kind, , , owner]) => kind === 'POSIX' && owner === `${pid}`)
+    .map(([, , , type, , file, first, last]) => {
+      const [major, minor, inode] = file.split(':')
+      return {
+        type: type as Lock['type'],
+        file: `${Number.parseInt(major, 16)}:${Number.parseInt(minor, 16)}:${inode}`,
+        first: Number(first),
+        last: last === 'EOF' ? Infinity : Number(last),
+      }
+    })
+    .sort((one, other) => one.first - other.first)
+}
+
+/**
+ * The device of the files in a folder, as `/proc/locks` means it: that of the file system. `stat` tells another one where a file system
+ * has no disk of its own, as btrfs and overlay do. `undefined` where the folder is in none that is listed.
+ */
+function deviceOf(folder: string): string | undefined {
+  const path = realpathSync(folder)
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8').trimEnd().split('\n')
+  return mounts
+    .map((mount) => mount.split(' '))
+    .map(([, , device, , point]) => ({
+      device,
+      point: point.replace(/\\(\d{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8))),
+    }))
+    .filter(({ point }) => point === '/' || path === point || path.startsWith(`${point}/`))
+    .sort((one, other) => one.point.length - other.point.length)
+    .at(-1)?.device
+}
+
+/** A range of bytes that SQLite locks, and what a read lock on it, and a write lock, is called. */
+type Range = { first: number; last: number; READ: string; WRITE: string }
+
+/** In the database file, from os_unix.c. */
+const databaseRanges: Range[] = [
+  { first: 0x40000000, last: 0x40000000, READ: 'shared PENDING', WRITE: 'PENDING' },
+  { first: 0x40000001, last: 0x40000001, READ: 'shared RESERVED', WRITE: 'RESERVED' },
+  { first: 0x40000002, last: 0x400001ff, READ: 'SHARED', WRITE: 'EXCLUSIVE' },
+]
+
+/** In the `-shm` file, from byte 120 on, without their `WAL_` and `_LOCK`: https://sqlite.org/walformat.html#locks */
+const sharedMemoryRanges = ['WRITE', 'CKPT', 'RECOVER', 'READ(0)', 'READ(1)', 'READ(2)', 'READ(3)', 'READ(4)', 'DMS'].map(
+  (name, i): Range => {
+    const names = /^(READ|DMS)/.test(name) ? { READ: name, WRITE: `exclusive ${name}` } : { READ: `shared ${name}`, WRITE: name }
+    return { first: 120 + i, last: 120 + i, ...names }
+  },
+)
+
+/** The states of a connection in a rollback journal, weakest first. It has one, the strongest that its locks stand for. */
+const states = ['SHARED', 'RESERVED', 'PENDING', 'EXCLUSIVE']
+
+/**
+ * The locks a process holds on the files of a folder, in SQLite's words: `SHARED`, `RESERVED`, `PENDING` or `EXCLUSIVE` for a
+ * database file, and for its `-shm` file the names of the WAL locks, `DMS` among them, which every connection holds. A lock that is
+ * of the other kind than the usual one is `shared WRITE` or `exclusive READ(1)`; one on bytes that have no name is `shared bytes 130-131`.
+ * What is not locked in `database.db` itself has its file's name before it: `other.db: SHARED`. `undefined` where the system cannot be
+ * asked, or tells of a lock on a file that is not in the folder. It opens none of the files.
+ */
+export function locksOf(pid: number, folder: string): string[] | undefined {
+  if (!tellsLocks) return undefined
+  const held = listedLocks(pid)
+  if (held.length === 0) return []
+  const device = deviceOf(folder)
+  const files = readdirSync(folder).map((name) => {
+    const inode = statSync(join(folder, name), { bigint: true, throwIfNoEntry: false })?.ino
+    return { name, locks: held.filter(({ file }) => file === `${device}:${inode}`) }
+  })
+  if (files.flatMap(({ locks }) => locks).length < held.length) return undefined
+  return files.flatMap(({ name, locks }) => {
+    const words = locks.flatMap((lock) => wordsOf(lock, name.endsWith('-shm') ? sharedMemoryRanges : databaseRanges))
+    const state = states.findLast((state) => words.includes(state))
+    const prefix = /^database\.db(-shm)?$/.test(name) ? '' : `${name.replace(/-shm$/, '')}: `
+    return words.filter((word) => word === state || !states.includes(word)).map((word) => prefix + word)
+  })
+}
+
+/** What a lock is called: the kernel joins those that are alike and side by side, so that it may have several names. */
+function wordsOf({ type, first, last }: Lock, ranges: Range[]): string[] {
+  const words: string[] = []
+  const bytes = (first: number, last: number) =>
+    first <= last && words.push(`${type === 'READ' ? 'shared' : 'exclusive'} bytes ${first}-${last === Infinity ? 'EOF' : last}`)
+  let next = first
+  for (const range of ranges.filter((range) => first <= range.first && last >= range.last)) {
+    bytes(next, range.first - 1)
+    words.push(range[type])
+    next = range.last + 1
+  }
+  bytes(next, last)
+  return words
 }

@@ -7,6 +7,7 @@
  */
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Contender, contend, type Outcome, type Statement, type Story } from '../helpers/contend.ts'
+import { tellsSleep } from '../helpers/kernel.ts'
 import { show } from '../helpers/show.ts'
 
 describe('Immediate transactions, five-second timeout, write-ahead log', () => {
@@ -101,41 +102,37 @@ describe('Immediate transactions, five-second timeout, write-ahead log', () => {
     })
   })
 
-  describe.skipIf(process.platform !== 'linux')(
-    'when the one who waits is asleep as the holder leaves (needs /proc)',
-    { tags: ['q34'] },
-    () => {
-      let overtaking: Outcome, begin: Outcome, story: Story
+  describe.skipIf(!tellsSleep)('when the one who waits is asleep as the holder leaves (needs /proc)', { tags: ['q34'] }, () => {
+    let overtaking: Outcome, begin: Outcome, story: Story
 
-      beforeAll(async () => {
-        const timeout = 5_000
-        const cast = { holder: { timeout }, sleeper: { timeout }, newcomer: { timeout } }
-        story = await contend('wal', cast, async ({ holder, sleeper, newcomer }) => {
-          await holder`BEGIN IMMEDIATE`
-          const turn = sleeper`BEGIN IMMEDIATE`
-          await turn.blocks()
-          await sleeper.signal('SIGSTOP')
-          await holder`COMMIT`
-          overtaking = await newcomer`BEGIN IMMEDIATE`
-          await sleeper.signal('SIGCONT')
-          await turn.blocks()
-          await newcomer`COMMIT`
-          begin = await turn
-        })
+    beforeAll(async () => {
+      const timeout = 5_000
+      const cast = { holder: { timeout }, sleeper: { timeout }, newcomer: { timeout } }
+      story = await contend('wal', cast, async ({ holder, sleeper, newcomer }) => {
+        await holder`BEGIN IMMEDIATE`
+        const turn = sleeper`BEGIN IMMEDIATE`
+        await turn.blocks()
+        await sleeper.signal('SIGSTOP')
+        await holder`COMMIT`
+        overtaking = await newcomer`BEGIN IMMEDIATE`
+        await sleeper.signal('SIGCONT')
+        await turn.blocks()
+        await newcomer`COMMIT`
+        begin = await turn
       })
-      beforeEach((context) => show(context, story))
+    })
+    beforeEach((context) => show(context, story))
 
-      test.fails('myth: those who wait are served in the order in which they came', () => {
-        expect(overtaking.code).toBe('SQLITE_BUSY')
-      })
-      test('a newcomer who asks at the right moment gets SQLITE_OK: to wait is to sleep and try again, not to queue', () => {
-        expect(overtaking.code).toBe('SQLITE_OK')
-      })
-      test('the sleeper is served at one of its next tries', () => {
-        expect(begin.code).toBe('SQLITE_OK')
-      })
-    },
-  )
+    test.fails('myth: those who wait are served in the order in which they came', () => {
+      expect(overtaking.code).toBe('SQLITE_BUSY')
+    })
+    test('a newcomer who asks at the right moment gets SQLITE_OK: to wait is to sleep and try again, not to queue', () => {
+      expect(overtaking.code).toBe('SQLITE_OK')
+    })
+    test('the sleeper is served at one of its next tries', () => {
+      expect(begin.code).toBe('SQLITE_OK')
+    })
+  })
 })
 
 describe('Immediate transactions, five-second timeout, rollback journal', () => {
@@ -223,41 +220,37 @@ describe('Immediate transactions, five-second timeout, rollback journal', () => 
     })
   })
 
-  describe.skipIf(process.platform !== 'linux')(
-    'when the one who waits is asleep as the holder leaves (needs /proc)',
-    { tags: ['q34'] },
-    () => {
-      let overtaking: Outcome, begin: Outcome, story: Story
+  describe.skipIf(!tellsSleep)('when the one who waits is asleep as the holder leaves (needs /proc)', { tags: ['q34'] }, () => {
+    let overtaking: Outcome, begin: Outcome, story: Story
 
-      beforeAll(async () => {
-        const timeout = 5_000
-        const cast = { holder: { timeout }, sleeper: { timeout }, newcomer: { timeout } }
-        story = await contend('delete', cast, async ({ holder, sleeper, newcomer }) => {
-          await holder`BEGIN IMMEDIATE`
-          const turn = sleeper`BEGIN IMMEDIATE`
-          await turn.blocks()
-          await sleeper.signal('SIGSTOP')
-          await holder`COMMIT`
-          overtaking = await newcomer`BEGIN IMMEDIATE`
-          await sleeper.signal('SIGCONT')
-          await turn.blocks()
-          await newcomer`COMMIT`
-          begin = await turn
-        })
+    beforeAll(async () => {
+      const timeout = 5_000
+      const cast = { holder: { timeout }, sleeper: { timeout }, newcomer: { timeout } }
+      story = await contend('delete', cast, async ({ holder, sleeper, newcomer }) => {
+        await holder`BEGIN IMMEDIATE`
+        const turn = sleeper`BEGIN IMMEDIATE`
+        await turn.blocks()
+        await sleeper.signal('SIGSTOP')
+        await holder`COMMIT`
+        overtaking = await newcomer`BEGIN IMMEDIATE`
+        await sleeper.signal('SIGCONT')
+        await turn.blocks()
+        await newcomer`COMMIT`
+        begin = await turn
       })
-      beforeEach((context) => show(context, story))
+    })
+    beforeEach((context) => show(context, story))
 
-      test.fails('myth: those who wait are served in the order in which they came', () => {
-        expect(overtaking.code).toBe('SQLITE_BUSY')
-      })
-      test('a newcomer who asks at the right moment gets SQLITE_OK: to wait is to sleep and try again, not to queue', () => {
-        expect(overtaking.code).toBe('SQLITE_OK')
-      })
-      test('the sleeper is served at one of its next tries', () => {
-        expect(begin.code).toBe('SQLITE_OK')
-      })
-    },
-  )
+    test.fails('myth: those who wait are served in the order in which they came', () => {
+      expect(overtaking.code).toBe('SQLITE_BUSY')
+    })
+    test('a newcomer who asks at the right moment gets SQLITE_OK: to wait is to sleep and try again, not to queue', () => {
+      expect(overtaking.code).toBe('SQLITE_OK')
+    })
+    test('the sleeper is served at one of its next tries', () => {
+      expect(begin.code).toBe('SQLITE_OK')
+    })
+  })
 })
 
 /** A program: count one up. It says when it has read, waits or is refused, and writes when it may. */

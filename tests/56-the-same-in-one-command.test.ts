@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { processesOf } from '../helpers/kernel.ts'
+import { processesOf, tellsProcesses } from '../helpers/kernel.ts'
 import { report } from '../helpers/report.ts'
 import type { Answer } from '../helpers/users.ts'
 import { verdict } from '../helpers/verdict.ts'
@@ -128,7 +128,7 @@ describe('npm run reproduce', { tags: ['q11'] }, () => {
     })
   })
 
-  describe.skipIf(process.platform !== 'linux')('when Ctrl-C interrupts the second run (needs /proc)', () => {
+  describe.skipIf(!tellsProcesses)('when Ctrl-C interrupts the second run (needs /proc)', () => {
     let folder: string, stdout: string, exitCode: number | undefined, group: number
 
     beforeAll(async () => {

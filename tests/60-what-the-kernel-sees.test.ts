@@ -8,7 +8,7 @@
  */
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { contend, type Outcome, type Story } from '../helpers/contend.ts'
-import { tellsLocks } from '../helpers/kernel.ts'
+import { tellsLocks, tellsSleep } from '../helpers/kernel.ts'
 import { show } from '../helpers/show.ts'
 import { heldWaiting } from '../helpers/timeline.ts'
 
@@ -155,13 +155,13 @@ describe.skipIf(!tellsLocks)('The locks of a process, rollback journal (needs /p
     })
     beforeEach((context) => show(context, story))
 
-    test('the writer holds PENDING while it waits', () => {
+    test.skipIf(!tellsSleep)('the writer holds PENDING while it waits', () => {
       expect(heldWaiting(story, 'writer')).toEqual([['PENDING']])
     })
     test('the reader keeps SHARED beside PENDING', () => {
       expect(still.locks).toEqual(['SHARED'])
     })
-    test('a newcomer that waits to read holds nothing', () => {
+    test.skipIf(!tellsSleep)('a newcomer that waits to read holds nothing', () => {
       expect(heldWaiting(story, 'newcomer')).toEqual([[]])
     })
   })
@@ -219,10 +219,10 @@ describe.skipIf(!tellsLocks)('The locks of a process, rollback journal (needs /p
     })
     beforeEach((context) => show(context, story))
 
-    test('the second, waiting in BEGIN IMMEDIATE for the holder, holds nothing', () => {
+    test.skipIf(!tellsSleep)('the second, waiting in BEGIN IMMEDIATE for the holder, holds nothing', () => {
       expect(heldWaiting(story, 'second')).toEqual([[]])
     })
-    test('the writer, waiting in BEGIN EXCLUSIVE for a reader, holds PENDING already', () => {
+    test.skipIf(!tellsSleep)('the writer, waiting in BEGIN EXCLUSIVE for a reader, holds PENDING already', () => {
       expect(heldWaiting(story, 'writer')).toEqual([['PENDING']])
     })
     test('the writer holds EXCLUSIVE when the reader has left', () => {
@@ -531,9 +531,12 @@ describe.skipIf(!tellsLocks)('The locks of a process, write-ahead log (needs /pr
     })
     beforeEach((context) => show(context, story))
 
-    test('the waiter holds no read mark while it waits for WRITE, so that it will see the latest state', () => {
-      expect(heldWaiting(story, 'waiter')).toEqual([['SHARED', 'DMS']])
-    })
+    test.skipIf(!tellsSleep)(
+      'the waiter holds no read mark while it waits for WRITE, so that it will see the latest state',
+      () => {
+        expect(heldWaiting(story, 'waiter')).toEqual([['SHARED', 'DMS']])
+      },
+    )
     test('the second, refused at BEGIN IMMEDIATE with SQLITE_BUSY, holds no read mark either', () => {
       expect(entry).toMatchObject({ code: 'SQLITE_BUSY', locks: ['SHARED', 'DMS'] })
     })

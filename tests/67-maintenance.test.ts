@@ -8,7 +8,7 @@
  */
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { contend, type Outcome, type Story } from '../helpers/contend.ts'
-import { tellsLocks } from '../helpers/kernel.ts'
+import { tellsLocks, tellsSleep } from '../helpers/kernel.ts'
 import { show } from '../helpers/show.ts'
 import { heldWaiting } from '../helpers/timeline.ts'
 
@@ -173,7 +173,7 @@ describe('Checkpoints with a timeout, write-ahead log', { tags: ['q27'] }, () =>
     test('a second checkpoint says busy = 1 even if it is PASSIVE', () => {
       expect(third.rows).toEqual([{ busy: 1, log: -1, checkpointed: -1 }])
     })
-    test.skipIf(!tellsLocks)('the checkpoint holds CKPT and WRITE while it waits (needs /proc)', () => {
+    test.skipIf(!(tellsLocks && tellsSleep))('the checkpoint holds CKPT and WRITE while it waits (needs /proc)', () => {
       expect(heldWaiting(story, 'checkpointer')).toEqual([['SHARED', 'WRITE', 'CKPT', 'DMS']])
     })
   })
@@ -239,7 +239,7 @@ describe('Checkpoints with a timeout, write-ahead log', { tags: ['q27'] }, () =>
     test('the writer and a reader go on meanwhile', () => {
       expect([read.code, commit.code]).toEqual(['SQLITE_OK', 'SQLITE_OK'])
     })
-    test.skipIf(!tellsLocks)('the checkpoint holds CKPT and not WRITE while it waits (needs /proc)', () => {
+    test.skipIf(!(tellsLocks && tellsSleep))('the checkpoint holds CKPT and not WRITE while it waits (needs /proc)', () => {
       expect(heldWaiting(story, 'checkpointer')).toEqual([['SHARED', 'CKPT', 'DMS']])
     })
   })

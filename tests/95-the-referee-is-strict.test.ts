@@ -17,7 +17,7 @@ import { execa } from 'execa'
 import { describe, expect, test, vi } from 'vitest'
 import { Child } from '../helpers/child.ts'
 import { type Contender, contend, type Outcome, type Setting } from '../helpers/contend.ts'
-import { runs } from '../helpers/kernel.ts'
+import { runs, tellsProcesses } from '../helpers/kernel.ts'
 
 type Started = Pick<ChildProcess, 'pid' | 'spawnargs'>
 
@@ -26,7 +26,6 @@ const unfinished = `${fixtures}unfinished-story.ts`
 const vitest = fileURLToPath(new URL('../node_modules/vitest/vitest.mjs', import.meta.url))
 const chapter = [vitest, 'run', 'unfinished', '--root', fixtures, '--no-cache', '--reporter', 'tree']
 const withoutSignals = process.platform === 'win32' // which knows none of POSIX's
-const withoutProc = process.platform !== 'linux'
 
 const { patience } = Child
 
@@ -312,7 +311,7 @@ describe.concurrent('What a story leaves behind', { timeout: 30_000 }, () => {
     const run = await cutShort([unfinished], (pid) => process.kill(pid, 'SIGKILL'))
     expect(run).toMatchObject({ signal: 'SIGKILL' })
   })
-  test.skipIf(withoutProc)(
+  test.skipIf(!tellsProcesses)(
     'a story whose runner is killed while the holder is stopped leaves no process and no folder',
     async () => {
       const run = await cutShort([unfinished, 'stop'], (pid) => process.kill(pid, 'SIGKILL'))
