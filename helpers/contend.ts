@@ -2,7 +2,7 @@ import { dirname } from 'node:path'
 import { setImmediate as immediate, setTimeout as pause } from 'node:timers/promises'
 import { Child, type Message } from './child.ts'
 import { type Beginning, freshCounter, freshDatabase } from './fresh-database.ts'
-import { isStopped, locksAsleep, locksOf, napOf, sleepsInBusyHandler, type Thread, tellsSleep } from './kernel.ts'
+import { isStopped, locksAsleep, locksOf, napOf, sleepsInBusyHandler, type Thread, tellsLocks, tellsSleep } from './kernel.ts'
 import type { Moment, Story } from './timeline.ts'
 
 export type { Story } from './timeline.ts'
@@ -120,7 +120,7 @@ export class Statement implements PromiseLike<Outcome> {
       if (!atOnce) this.#moments.push(result)
       this.#result = result
       this.outcome.then(
-        (outcome) => Object.assign(result, { outcome, locks: outcome.locks }),
+        (outcome) => Object.assign(result, { outcome, locks: this.#told(outcome.locks) }),
         () => {},
       )
     }
@@ -137,7 +137,7 @@ export class Statement implements PromiseLike<Outcome> {
       const asleep = locksAsleep(this.#seat.thread(), this.#seat.folder)
       const silent = !tellsSleep && performance.now() - since > silence
       if (asleep || silent) {
-        Object.assign(this.#issued, { waits: true, locks: this.#alone ? asleep?.locks : undefined })
+        Object.assign(this.#issued, { waits: true, locks: this.#told(asleep?.locks) })
         return
       }
       await pause(1)
@@ -171,6 +171,12 @@ export class Statement implements PromiseLike<Outcome> {
   mayAnswer(...codes: string[]): this {
     this.#expected.push(...codes)
     return this
+  }
+
+  /** What a moment tells of locks. */
+  #told(locks: string[] | undefined): Moment['locks'] {
+    if (!tellsLocks) return undefined
+    return this.#alone && locks ? locks : 'unknown'
   }
 
   /** To be refused is an answer. Any other error is an accident: it says nothing about contention. */

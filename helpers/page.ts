@@ -104,8 +104,8 @@ function page(chapters: TestModule[], seen: { sqlite: string; driver: string }):
 
 Every sentence on this page is a test in this folder, and passed in the run that wrote the page: \`npm test\` writes it,
 nobody else. Where processes go step by step, their story comes first: who ran what, and what SQLite answered, one statement
-a line, and in brackets the locks that its process holds afterwards. Then comes what it shows. ✓ is a fact. ✗ is a myth:
-something people believe, and the test has shown to be **false**. The fact that refutes it stands directly below.
+a line, and in brackets the locks that its process holds afterwards, \`[?]\` where they are not known. Then comes what it shows.
+✓ is a fact. ✗ is a myth: something people believe, and the test has shown to be **false**. The fact that refutes it stands directly below.
 
 Seen with SQLite ${seen.sqlite} through ${seen.driver}. The same claims for programs: [claims.json](claims.json).
 

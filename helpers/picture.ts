@@ -10,7 +10,10 @@ const track = 18 // a bar and the gap after it
 const gap = 8 // between two processes
 const letter = 6.4 // of 11 px sans, at the most
 
-/** A lock that a process holds: from the moment after which it has it until the one after which it has it no more. */
+/**
+ * A lock that a process holds: from the moment after which it has it until the one after which it has it no more. Or `?`, as long as what it
+ * holds is not known.
+ */
 type Bar = { lock: string; from: number; to: number; column: number }
 
 /** A process: its connections stand side by side, for what it holds, they hold together. */
@@ -258,6 +261,7 @@ function drawnBar({ lock, from, to, column }: Bar, x: number, rows: Row[], botto
   const left = x + 6 + column * track
   const top = middleOf(rows[from])
   const height = (to < rows.length ? middleOf(rows[to]) : bottom - 2) - top - 2
+  if (lock === '?') return [rect('sent', left, top, track - 3, height), text(lock, 'sans quiet', left + 4.5, top + 13)]
   const kind = kindOf(lock)
   const told = kind === 'snapshot' ? `snapshot ${lock}` : lock
   const label = height >= lengthOf(told) ? told : lock

@@ -15,8 +15,11 @@ export type Moment = {
   waits: boolean
   /** What SQLite answered, where the story asks for it. */
   outcome?: Outcome
-  /** What the contender's process holds afterwards, as `Outcome` has it. */
-  locks?: string[]
+  /**
+   * What the contender's process holds afterwards, as `Outcome` has it; `unknown` where the operating system tells of locks, but another
+   * connection of the process is at work, whose locks could be among them.
+   */
+  locks?: string[] | 'unknown'
 }
 
 /** What a story leaves behind: who ran what, and what SQLite answered, in the order of the script. It tells no times. */
@@ -70,9 +73,10 @@ export function answerOf({ contender, waits, outcome, kind }: Moment, { cast }: 
 /**
  * The locks that tell something: in WAL mode every connection holds `SHARED` on the database file and `DMS` on the `-shm` file from
  * its first access to the file to its end, and they are left out. Which of the read marks it is, is left out too: whoever takes one just as another
- * lets go of its own may get either.
+ * lets go of its own may get either. What is not known is `?`.
  */
 export function tellingLocks({ locks = [] }: Moment): string[] {
+  if (locks === 'unknown') return ['?']
   const always = locks.filter((lock) => lock.endsWith('DMS')).flatMap((lock) => [lock, lock.replace('DMS', 'SHARED')])
   const telling = locks.filter((lock) => !always.includes(lock)).map((lock) => lock.replace(/READ\(\d\)/, 'READ'))
   return [...new Set(telling)]
@@ -83,15 +87,15 @@ export function heldWaiting({ moments }: Story, name: string): string[][] {
   return moments
     .filter(({ contender, waits }) => contender === name && waits)
     .map(({ text, locks }) => {
-      if (!locks) throw new Error(`it is not known what ${name} held while it waited in \`${text}\``)
+      if (!Array.isArray(locks)) throw new Error(`it is not known what ${name} held while it waited in \`${text}\``)
       return locks
     })
 }
 
 /**
- * A story as text: who ran what, what SQLite answered, and in brackets the locks that the process holds afterwards, one statement a
- * line. The same on every machine. A statement that is not awaited at once has two lines: one where it is issued, one where the
- * story asks what became of it.
+ * A story as text: who ran what, what SQLite answered, and in brackets the locks that the process holds afterwards, `[?]` where they
+ * are not known, one statement a line. The same on every machine that tells of locks. A statement that is not awaited at once has two
+ * lines: one where it is issued, one where the story asks what became of it.
  */
 export function timelineOf(story: Story): string {
   const rows = story.moments.map((moment) => {

@@ -6,9 +6,10 @@
  */
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { contend, type Story } from '../helpers/contend.ts'
-import { tellsLocks } from '../helpers/kernel.ts'
+import { tellsLocks, tellsSleep } from '../helpers/kernel.ts'
 import { picture } from '../helpers/picture.ts'
 import { show } from '../helpers/show.ts'
+import { timelineOf } from '../helpers/timeline.ts'
 
 /** The shapes of a kind: where they begin and end, and what they say. */
 function shapes(svg: string, element: 'rect' | 'text' | 'circle', kind = '') {
@@ -117,6 +118,48 @@ describe('A story of one process, rollback journal', () => {
     test('the answer is not, and ends with an ellipsis', () => {
       expect(wordsIn(svg, 'sql').join(' ')).toMatch(/i = 1; i = 2; .* i = \d+; …/)
       expect(wordsIn(svg, 'sql').join(' ')).not.toContain('i = 100')
+    })
+  })
+
+  describe('when its two connections are at work at the same time', () => {
+    let timeline: string, svg: string, story: Story
+
+    beforeAll(async () => {
+      const both = { timeout: 5_000, process: 'both', worker: true }
+      story = await contend('delete', { holder: both, waiter: both }, async ({ holder, waiter }) => {
+        await holder`BEGIN IMMEDIATE`
+        const turn = waiter`BEGIN IMMEDIATE`
+        await turn.blocks()
+        await holder`COMMIT`
+        await turn
+        await waiter`COMMIT`
+      })
+      timeline = timelineOf(story)
+      svg = picture(story)
+    })
+    beforeEach((context) => show(context, story))
+
+    test.skipIf(!(tellsLocks && tellsSleep))(
+      'the timeline says [?] where the locks are not known, and nothing where there are none (needs /proc)',
+      () => {
+        const told = timeline
+          .split('\n')
+          .slice(2)
+          .map((line) => line.match(/\[.*\]$/)?.[0])
+        expect(told).toEqual(['[RESERVED]', '[RESERVED]', '[?]', '[?]', undefined])
+      },
+    )
+    test.skipIf(!(tellsLocks && tellsSleep))(
+      'the picture ends the bar where the locks are not known, and has a ? below it (needs /proc)',
+      () => {
+        const [[, bar], [unknown]] = [shapes(svg, 'rect', 'bar'), shapes(svg, 'rect', 'sent')]
+        expect(bar.bottom).toBeLessThanOrEqual(unknown.top)
+        expect(wordsIn(svg)).toContain('?')
+      },
+    )
+    test('the timeline tells of no locks where the operating system does not', () => {
+      const moments = story.moments.map((moment) => ({ ...moment, locks: undefined }))
+      expect(timelineOf({ ...story, moments })).not.toMatch(/[[\]]/)
     })
   })
 })
