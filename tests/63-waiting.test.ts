@@ -1,168 +1,150 @@
 /**
  * To wait is to sleep and to try again: SQLite's busy handler sleeps 1, 2, 5, 10, 15, 20, 25, 25, 25, 50, 50 ms and then 100 ms at a
- * time, until what it has slept adds up to the timeout. It looks at no clock, stands in no queue, and nobody wakes it. And it is not
- * asked everywhere: where waiting could not help, or where SQLite does without it, SQLITE_BUSY comes at once.
+ * time, and the last time for what is left, until its sleeps add up to the timeout. It looks at no clock, stands in no queue, and
+ * nobody wakes it. It begins anew when a statement runs; the schema, which has to be known before, is waited for with what
+ * the statement that ran last has left of its timeout. And it is not asked everywhere: where waiting could not help, or where
+ * SQLite does without it, SQLITE_BUSY comes at once. The first page below says that at least the timeout is slept; what is asked of
+ * the operating system is exactly that.
  *
  * https://sqlite.org/c3ref/busy_timeout.html · https://sqlite.org/c3ref/busy_handler.html · https://sqlite.org/pragma.html#pragma_busy_timeout
  */
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { contend, type Outcome, type Story } from '../helpers/contend.ts'
+import type { JournalMode } from '../helpers/fresh-database.ts'
 import { tellsLocks, tellsSleep } from '../helpers/kernel.ts'
 import { show } from '../helpers/show.ts'
 import { heldWaiting } from '../helpers/timeline.ts'
 
-describe('Where a timeout of five seconds applies, rollback journal', { tags: ['q35'] }, () => {
-  describe('when a reader meets the holder of an exclusive lock', () => {
-    let select: Outcome, story: Story
+/** For how long a waiter with a timeout of 527 ms sleeps, from try to try, in milliseconds. */
+const sleeps = [1, 2, 5, 10, 15, 20, 25, 25, 25, 50, 50, 100, 100, 99]
+
+/** Where in that list the naps are that were seen; -1 for one that is not there, or not in this order. */
+function placesOf(naps: number[]): number[] {
+  let place = -1
+  return naps.map((nap) => {
+    place = sleeps.indexOf(nap, place + 1)
+    return place
+  })
+}
+
+/** Has a waiter refused after 527 ms, and again from the beginning until every sleep has been seen, for a short one can be missed. */
+async function refused(mode: JournalMode) {
+  const places: number[] = []
+  const begins: Outcome[] = []
+  let story: Story
+  do {
+    story = await contend(mode, { holder: { timeout: 0 }, waiter: { timeout: 527 } }, async ({ holder, waiter }) => {
+      await holder`BEGIN IMMEDIATE`
+      const turn = waiter`BEGIN IMMEDIATE`
+      places.push(...placesOf(await turn.naps()))
+      begins.push(await turn)
+    })
+  } while (!sleeps.every((_, place) => places.includes(place)) && begins.length < 40)
+  return { places, seen: sleeps.filter((_, place) => places.includes(place)), begins, story }
+}
+
+describe.skipIf(!tellsSleep)('The sleeps of the busy handler, write-ahead log (needs /proc)', { tags: ['q35'] }, () => {
+  describe('when a waiter with a timeout of 527 ms is refused', () => {
+    let places: number[], seen: number[], begins: Outcome[], story: Story
 
     beforeAll(async () => {
-      story = await contend('delete', { holder: { timeout: 0 }, reader: { timeout: 5_000 } }, async ({ holder, reader }) => {
-        await holder`BEGIN EXCLUSIVE`
-        await holder`UPDATE counter SET n = n + 1`
-        const turn = reader`SELECT n FROM counter`
+      ;({ places, seen, begins, story } = await refused('wal'))
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the waiter sleeps 1, 2, 5, 10, 15, 20, 25, 25, 25, 50 and 50 ms, then 100 ms at a time, and 99 ms at last', () => {
+      expect(seen).toEqual(sleeps)
+    })
+    test('the waiter sleeps for no other time, and in no other order', () => {
+      expect(places).not.toContain(-1)
+    })
+    test('the sleeps add up to the timeout exactly, for the last is as long as what is left', () => {
+      expect(seen.reduce((sum, nap) => sum + nap)).toBe(527)
+    })
+    test('the waiter is never turned away with SQLITE_BUSY before its 527 ms are over', () => {
+      expect(new Set(begins.map(({ code }) => code))).toEqual(new Set(['SQLITE_BUSY']))
+      expect(Math.min(...begins.map(({ waited }) => waited))).toBeGreaterThanOrEqual(527)
+    })
+  })
+
+  describe('when the holder leaves while the waiter sleeps for 100 ms', () => {
+    let begin: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('wal', { holder: { timeout: 0 }, waiter: { timeout: 5_000 } }, async ({ holder, waiter }) => {
+        await holder`BEGIN IMMEDIATE`
+        const turn = waiter`BEGIN IMMEDIATE`
         await turn.blocks()
+        await turn.naps({ until: 100 })
         await holder`COMMIT`
-        select = await turn
-      })
-    })
-    beforeEach((context) => show(context, story))
-
-    test('the reader waits in SELECT, and reads what the holder has committed', () => {
-      expect(select).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 1 }] })
-    })
-  })
-
-  describe('when a reader meets a writer that waits in COMMIT', () => {
-    let commit: Outcome, select: Outcome, story: Story
-
-    beforeAll(async () => {
-      const cast = { former: { timeout: 0 }, writer: { timeout: 5_000 }, reader: { timeout: 5_000 } }
-      story = await contend('delete', cast, async ({ former, writer, reader }) => {
-        await former`BEGIN`
-        await former`SELECT n FROM counter`
-        await writer`BEGIN IMMEDIATE`
-        await writer`UPDATE counter SET n = n + 1`
-        const leaving = writer`COMMIT`
-        await leaving.blocks()
-        const entering = reader`SELECT n FROM counter`
-        await entering.blocks()
-        await former`COMMIT`
-        commit = await leaving
-        select = await entering
-      })
-    })
-    beforeEach((context) => show(context, story))
-
-    test('the reader waits in SELECT, behind the writer that waits for the former reader, and reads what it commits', () => {
-      expect([commit.code, select.code]).toEqual(['SQLITE_OK', 'SQLITE_OK'])
-      expect(select.rows).toEqual([{ n: 1 }])
-    })
-    test.skipIf(!tellsLocks)('the writer holds PENDING while it waits (needs /proc)', () => {
-      expect(heldWaiting(story, 'writer')).toEqual([['PENDING']])
-    })
-    test.skipIf(!tellsLocks)('the reader holds nothing while it waits (needs /proc)', () => {
-      expect(heldWaiting(story, 'reader')).toEqual([[]])
-    })
-  })
-
-  describe('when BEGIN EXCLUSIVE meets a reader', () => {
-    let select: Outcome, begin: Outcome, story: Story
-
-    beforeAll(async () => {
-      const cast = { former: { timeout: 0 }, writer: { timeout: 5_000 }, reader: { timeout: 0 } }
-      story = await contend('delete', cast, async ({ former, writer, reader }) => {
-        await former`BEGIN`
-        await former`SELECT n FROM counter`
-        const turn = writer`BEGIN EXCLUSIVE`
-        await turn.blocks()
-        select = await reader`SELECT n FROM counter`
-        await former`COMMIT`
         begin = await turn
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('the writer waits for the former reader, and is admitted when it has left', () => {
+    test.fails('myth: the waiter is woken when the lock is free', () => {
+      expect(begin.waited).toBeLessThan(328)
+    })
+    test('the waiter sleeps its 100 ms out, 328 ms in all, although the lock is free: it finds out at its next try, SQLITE_OK', () => {
       expect(begin.code).toBe('SQLITE_OK')
-    })
-    test.fails("myth: one who only waits is in nobody's way", () => {
-      expect(select.code).toBe('SQLITE_OK')
-    })
-    test('a new reader is turned away with SQLITE_BUSY by the writer that waits', () => {
-      expect(select.code).toBe('SQLITE_BUSY')
+      expect(begin.waited).toBeGreaterThanOrEqual(328)
     })
   })
 
-  describe('when an UPDATE outside a transaction meets a reader', () => {
-    let refused: Outcome, update: Outcome, story: Story
+  describe('when the waiter is stopped for longer than its timeout', () => {
+    let other: Outcome, begin: Outcome, story: Story
 
     beforeAll(async () => {
-      const cast = { reader: { timeout: 0 }, hasty: { timeout: 0 }, writer: { timeout: 5_000 } }
-      story = await contend('delete', cast, async ({ reader, hasty, writer }) => {
-        await reader`BEGIN`
-        await reader`SELECT n FROM counter`
-        refused = await hasty`UPDATE counter SET n = n + 1`
-        const turn = writer`UPDATE counter SET n = n + 1`
+      const cast = { holder: { timeout: 0 }, waiter: { timeout: 1_000 }, other: { timeout: 1_100 } }
+      story = await contend('wal', cast, async (contenders) => {
+        const { holder, waiter } = contenders
+        await holder`BEGIN IMMEDIATE`
+        const turn = waiter`BEGIN IMMEDIATE`
         await turn.blocks()
-        await reader`COMMIT`
-        update = await turn
+        await waiter.signal('SIGSTOP')
+        other = await contenders.other`BEGIN IMMEDIATE`
+        await waiter.signal('SIGCONT')
+        begin = await turn
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('the writer waits inside its UPDATE, which commits by itself, until the reader has left', () => {
-      expect(update.code).toBe('SQLITE_OK')
+    test('the other waits in vain for 1,100 ms meanwhile', () => {
+      expect(other.code).toBe('SQLITE_BUSY')
+      expect(other.waited).toBeGreaterThanOrEqual(1_100)
     })
-    test('the hasty one, without a timeout, is turned away with SQLITE_BUSY', () => {
-      expect(refused.code).toBe('SQLITE_BUSY')
+    test.fails('myth: a timeout of 1,000 ms is over when 1,000 ms have gone by', () => {
+      expect(begin.waited).toBeLessThan(1_100)
     })
-  })
-
-  describe('when the journal is switched to the write-ahead log while someone reads', () => {
-    let switched: Outcome, story: Story
-
-    beforeAll(async () => {
-      story = await contend('delete', { reader: { timeout: 0 }, switcher: { timeout: 5_000 } }, async ({ reader, switcher }) => {
-        await reader`BEGIN`
-        await reader`SELECT n FROM counter`
-        const turn = switcher`PRAGMA journal_mode = wal`
-        await turn.blocks()
-        await reader`COMMIT`
-        switched = await turn
-      })
-    })
-    beforeEach((context) => show(context, story))
-
-    test('the switcher waits until the reader has left, and switches', () => {
-      expect(switched.rows).toEqual([{ journal_mode: 'wal' }])
+    test('the waiter waits on for what it has not slept yet, and is SQLITE_BUSY after 2,000 ms or more: only its sleeps are counted', () => {
+      expect(begin.code).toBe('SQLITE_BUSY')
+      expect(begin.waited).toBeGreaterThanOrEqual(2_000)
     })
   })
 })
 
-describe('Where a timeout of five seconds does not apply, write-ahead log', { tags: ['q35'] }, () => {
-  describe('when the journal is switched back to a rollback journal while someone reads', () => {
-    let switched: Outcome, story: Story
+describe.skipIf(!tellsSleep)('The sleeps of the busy handler, rollback journal (needs /proc)', { tags: ['q35'] }, () => {
+  describe('when a waiter with a timeout of 527 ms is refused', () => {
+    let places: number[], seen: number[], begins: Outcome[], story: Story
 
     beforeAll(async () => {
-      story = await contend('wal', { reader: { timeout: 0 }, switcher: { timeout: 5_000 } }, async ({ reader, switcher }) => {
-        await reader`BEGIN`
-        await reader`SELECT n FROM counter`
-        switched = await switcher`PRAGMA journal_mode = delete`
-      })
+      ;({ places, seen, begins, story } = await refused('delete'))
     })
     beforeEach((context) => show(context, story))
 
-    test('the switcher is turned away with SQLITE_BUSY', () => {
-      expect(switched.code).toBe('SQLITE_BUSY')
+    test('the waiter sleeps for the same times, in the same order, and for no other', () => {
+      expect(seen).toEqual(sleeps)
+      expect(places).not.toContain(-1)
     })
-    test('the switcher is turned away at once, although a switch to the write-ahead log waits', () => {
-      expect(switched.waited).toBeLessThan(1_000)
+    test('the waiter is never turned away with SQLITE_BUSY before its 527 ms are over', () => {
+      expect(new Set(begins.map(({ code }) => code))).toEqual(new Set(['SQLITE_BUSY']))
+      expect(Math.min(...begins.map(({ waited }) => waited))).toBeGreaterThanOrEqual(527)
     })
   })
 })
 
-describe('What the timeout is for, rollback journal', { tags: ['q6', 'q35'] }, () => {
-  describe('when a transaction has to wait more than once', () => {
+describe('What the timeout is for, rollback journal', { tags: ['q35'] }, () => {
+  describe('when a transaction has to wait more than once', { tags: ['q6'] }, () => {
     let begin: Outcome, commit: Outcome, repeated: Outcome, story: Story
 
     beforeAll(async () => {
@@ -188,35 +170,124 @@ describe('What the timeout is for, rollback journal', { tags: ['q6', 'q35'] }, (
     test.fails('myth: the timeout is for the whole transaction, and one who has used it up does not wait again', () => {
       expect(repeated.waited).toBeLessThan(100)
     })
-    test('the writer waits its whole 100 ms again with every COMMIT that is SQLITE_BUSY: the timeout is for one statement', () => {
+    test('the writer waits its whole 100 ms again with every COMMIT that is SQLITE_BUSY: each statement has it anew', () => {
       expect([commit.code, repeated.code]).toEqual(['SQLITE_BUSY', 'SQLITE_BUSY'])
       expect(commit.waited).toBeGreaterThanOrEqual(100)
       expect(repeated.waited).toBeGreaterThanOrEqual(100)
     })
   })
-})
 
-describe('Whose timeout counts, write-ahead log', { tags: ['q35'] }, () => {
-  describe('when the holder is impatient and the waiter is patient', () => {
-    let begin: Outcome, story: Story
+  describe.skipIf(!tellsSleep)('when one UPDATE waits for the holder and, to commit, for a reader (needs /proc)', () => {
+    let later: number[], update: Outcome, story: Story
 
     beforeAll(async () => {
-      story = await contend('wal', { holder: { timeout: 0 }, waiter: { timeout: 5_000 } }, async ({ holder, waiter }) => {
+      const cast = { holder: { timeout: 0 }, reader: { timeout: 0 }, writer: { timeout: 1_027 } }
+      story = await contend('delete', cast, async ({ holder, reader, writer }) => {
         await holder`BEGIN IMMEDIATE`
-        const turn = waiter`BEGIN IMMEDIATE`
+        await reader`BEGIN`
+        await reader`SELECT n FROM counter`
+        const turn = writer`UPDATE counter SET n = n + 1`
         await turn.blocks()
-        await holder`COMMIT`
-        begin = await turn
+        await turn.naps({ until: 100 })
+        await holder`ROLLBACK`
+        later = await turn.naps()
+        update = await turn
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('the waiter waits, whatever the timeout of the holder', () => {
-      expect(begin.code).toBe('SQLITE_OK')
+    test.fails('myth: a statement that meets a second obstacle begins to wait anew', () => {
+      expect(later).toContain(1)
+    })
+    test('the writer goes on with 100 ms at a time, and 99 ms at last, until it is SQLITE_BUSY: one timeout is for the whole statement', () => {
+      expect(update.code).toBe('SQLITE_BUSY')
+      expect(later.filter((nap) => nap < 99)).toEqual([])
     })
   })
 
-  describe('when the holder is patient and the waiter changes its own timeout', () => {
+  describe('when the statement after a refusal has to read the schema first', () => {
+    let begin: Outcome, read: Outcome, repeated: Outcome, known: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { holder: { timeout: 0 }, newcomer: { timeout: 1_000 }, regular: { timeout: 100 } }
+      story = await contend('delete', cast, async ({ holder, newcomer, regular }) => {
+        await regular`SELECT n FROM counter`
+        await holder`BEGIN EXCLUSIVE`
+        begin = await newcomer`BEGIN IMMEDIATE`
+        read = await newcomer`SELECT n FROM counter`
+        repeated = await newcomer`SELECT n FROM counter`
+        await regular`BEGIN IMMEDIATE`
+        known = await regular`SELECT n FROM counter`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the newcomer is turned away from BEGIN IMMEDIATE with SQLITE_BUSY after its whole timeout of 1,000 ms', () => {
+      expect(begin.code).toBe('SQLITE_BUSY')
+      expect(begin.waited).toBeGreaterThanOrEqual(1_000)
+    })
+    test.fails('myth: every statement waits for its whole timeout', () => {
+      expect(read.waited).toBeGreaterThanOrEqual(1_000)
+    })
+    test('the newcomer is turned away from its next statement, a SELECT, with SQLITE_BUSY at once: the schema is read on what is left', () => {
+      expect(read.code).toBe('SQLITE_BUSY')
+      expect(read.waited).toBeLessThan(200)
+    })
+    test('the newcomer waits for its 1,000 ms when it repeats the SELECT', () => {
+      expect(repeated.code).toBe('SQLITE_BUSY')
+      expect(repeated.waited).toBeGreaterThanOrEqual(1_000)
+    })
+    test('the regular, who knows the schema, waits for its whole 100 ms in SELECT too', () => {
+      expect(known.code).toBe('SQLITE_BUSY')
+      expect(known.waited).toBeGreaterThanOrEqual(100)
+    })
+  })
+})
+
+describe('What the timeout is for, write-ahead log', { tags: ['q35'] }, () => {
+  describe('when the statement after a refusal has to read the schema first', () => {
+    let begin: Outcome, read: Outcome, repeated: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('wal', { hermit: { timeout: 0 }, newcomer: { timeout: 1_000 } }, async ({ hermit, newcomer }) => {
+        await hermit`PRAGMA locking_mode = EXCLUSIVE`
+        await hermit`SELECT n FROM counter`
+        begin = await newcomer`BEGIN IMMEDIATE`
+        read = await newcomer`SELECT n FROM counter`
+        repeated = await newcomer`SELECT n FROM counter`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the newcomer waits for its 1,000 ms, is turned away from the next statement at once, and waits again, all SQLITE_BUSY', () => {
+      expect([begin.code, read.code, repeated.code]).toEqual(['SQLITE_BUSY', 'SQLITE_BUSY', 'SQLITE_BUSY'])
+      expect(begin.waited).toBeGreaterThanOrEqual(1_000)
+      expect(read.waited).toBeLessThan(200)
+      expect(repeated.waited).toBeGreaterThanOrEqual(1_000)
+    })
+  })
+
+  describe('when the journal is switched back to a rollback journal while someone reads', { tags: ['q26'] }, () => {
+    let switched: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('wal', { reader: { timeout: 0 }, switcher: { timeout: 5_000 } }, async ({ reader, switcher }) => {
+        await reader`BEGIN`
+        await reader`SELECT n FROM counter`
+        switched = await switcher`PRAGMA journal_mode = delete`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the switcher is turned away with SQLITE_BUSY at once: the timeout is not for this', () => {
+      expect(switched.code).toBe('SQLITE_BUSY')
+      expect(switched.waited).toBeLessThan(1_000)
+    })
+  })
+})
+
+describe('How the timeout is set, write-ahead log', { tags: ['q35'] }, () => {
+  describe('when the waiter changes its timeout', () => {
     let off: Outcome, negative: Outcome, disabled: Outcome, replaced: Outcome, last: Outcome, story: Story
 
     beforeAll(async () => {
@@ -281,72 +352,73 @@ describe('Whose timeout counts, write-ahead log', { tags: ['q35'] }, () => {
   })
 })
 
-const steps = [1, 2, 5, 10, 15, 20, 25, 50, 100]
-
-describe.skipIf(!tellsSleep)('What the busy handler does (needs /proc), write-ahead log', { tags: ['q35'] }, () => {
-  describe('when it has been asked for a while', () => {
-    let naps: number[], begin: Outcome, story: Story
+describe.skipIf(!tellsSleep)('Those who wait, write-ahead log (needs /proc)', { tags: ['q34'] }, () => {
+  describe('when three wait, and the first two are asleep as the holder leaves', () => {
+    let ofFirst: Outcome, ofOther: Outcome, ofThird: Outcome, story: Story
 
     beforeAll(async () => {
-      story = await contend('wal', { holder: { timeout: 0 }, waiter: { timeout: 5_000 } }, async ({ holder, waiter }) => {
+      const timeout = 5_000
+      const cast = { holder: { timeout }, first: { timeout }, other: { timeout }, third: { timeout } }
+      story = await contend('wal', cast, async ({ holder, first, other, third }) => {
         await holder`BEGIN IMMEDIATE`
-        const turn = waiter`BEGIN IMMEDIATE`
-        await turn.blocks()
-        naps = await turn.naps({ until: 100 })
+        const turnOfFirst = first`BEGIN IMMEDIATE`
+        await turnOfFirst.blocks()
+        await first.signal('SIGSTOP')
+        const turnOfOther = other`BEGIN IMMEDIATE`
+        await turnOfOther.blocks()
+        await other.signal('SIGSTOP')
+        const turnOfThird = third`BEGIN IMMEDIATE`
+        await turnOfThird.blocks()
         await holder`COMMIT`
+        ofThird = await turnOfThird
+        await other.signal('SIGCONT')
+        await turnOfOther.blocks()
+        await third`COMMIT`
+        ofOther = await turnOfOther
+        await first.signal('SIGCONT')
+        await turnOfFirst.blocks()
+        await other`COMMIT`
+        ofFirst = await turnOfFirst
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the third, who came last, gets SQLITE_OK before the other, and the other before the first', () => {
+      expect(ofThird.code).toBe('SQLITE_OK')
+      expect(ofOther.code).toBe('SQLITE_OK')
+    })
+    test('the first, who came before everybody else, is served last, SQLITE_OK', () => {
+      expect(ofFirst.code).toBe('SQLITE_OK')
+    })
+  })
+
+  describe('when one sleeps, and another without a timeout asks again and again', () => {
+    let refused: Outcome[], admitted: Outcome, begin: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { holder: { timeout: 0 }, sleeper: { timeout: 5_000 }, pusher: { timeout: 0 } }
+      story = await contend('wal', cast, async ({ holder, sleeper, pusher }) => {
+        await holder`BEGIN IMMEDIATE`
+        const turn = sleeper`BEGIN IMMEDIATE`
+        await turn.blocks()
+        await sleeper.signal('SIGSTOP')
+        refused = [await pusher`BEGIN IMMEDIATE`, await pusher`BEGIN IMMEDIATE`]
+        await holder`COMMIT`
+        admitted = await pusher`BEGIN IMMEDIATE`
+        await sleeper.signal('SIGCONT')
+        await turn.blocks()
+        await pusher`COMMIT`
         begin = await turn
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('the waiter sleeps for 100 ms at a time in the end', () => {
-      expect(naps.at(-1)).toBe(100)
+    test('the pusher is turned away with SQLITE_BUSY as long as the holder is inside', () => {
+      expect(refused.map(({ code }) => code)).toEqual(['SQLITE_BUSY', 'SQLITE_BUSY'])
     })
-    test('the waiter sleeps longer from try to try, for 1, 2, 5, 10, 15, 20, 25, 50 or 100 ms', () => {
-      expect([...new Set(naps)]).toEqual(steps.filter((step) => naps.includes(step)))
-    })
-    test.fails('myth: the waiter is woken when the lock is free', () => {
-      expect(begin.waited).toBeLessThan(328)
-    })
-    test('the waiter sleeps its 100 ms out, 328 ms in all, although the lock is free: it finds out at its next try', () => {
+    test('the pusher gets SQLITE_OK before the sleeper, who came first and is patient: it is the one who tries while the lock is free', () => {
+      expect(admitted.code).toBe('SQLITE_OK')
       expect(begin.code).toBe('SQLITE_OK')
-      expect(begin.waited).toBeGreaterThanOrEqual(328)
-    })
-  })
-})
-
-describe.skipIf(!tellsSleep)('Those who wait, write-ahead log (needs /proc)', { tags: ['q34'] }, () => {
-  describe('when two wait, and the first is asleep as the holder leaves', () => {
-    let ofFirst: Outcome, ofOther: Outcome, story: Story
-
-    beforeAll(async () => {
-      const timeout = 5_000
-      const cast = { holder: { timeout }, first: { timeout }, other: { timeout } }
-      story = await contend('wal', cast, async ({ holder, first, other }) => {
-        await holder`BEGIN IMMEDIATE`
-        const turn = first`BEGIN IMMEDIATE`
-        await turn.blocks()
-        await first.signal('SIGSTOP')
-        const turnOfOther = other`BEGIN IMMEDIATE`
-        await turnOfOther.blocks()
-        await holder`COMMIT`
-        ofOther = await turnOfOther
-        await first.signal('SIGCONT')
-        await turn.blocks()
-        await other`COMMIT`
-        ofFirst = await turn
-      })
-    })
-    beforeEach((context) => show(context, story))
-
-    test('the other, who came later and waited as well, is served before the first', () => {
-      expect(ofOther.code).toBe('SQLITE_OK')
-    })
-    test('the first is served after the other', () => {
-      expect(ofFirst.code).toBe('SQLITE_OK')
-    })
-    test('the first and the other hold no write lock and no snapshot while they wait', () => {
-      expect([heldWaiting(story, 'first'), heldWaiting(story, 'other')]).toEqual([[['SHARED', 'DMS']], [['SHARED', 'DMS']]])
     })
   })
 
@@ -364,6 +436,7 @@ describe.skipIf(!tellsSleep)('Those who wait, write-ahead log (needs /proc)', { 
           await holder`COMMIT`
           passed.push(await holder`BEGIN IMMEDIATE`)
         }
+        await turn.blocks()
         await waiter.signal('SIGCONT')
         begin = await turn
       })
@@ -378,62 +451,6 @@ describe.skipIf(!tellsSleep)('Those who wait, write-ahead log (needs /proc)', { 
     })
     test('the waiter is turned away with SQLITE_BUSY: what counts is who has the lock when it wakes', () => {
       expect(begin.code).toBe('SQLITE_BUSY')
-    })
-  })
-
-  describe('when the waiter is stopped for longer than its timeout', () => {
-    let other: Outcome, begin: Outcome, story: Story
-
-    beforeAll(async () => {
-      const cast = { holder: { timeout: 0 }, waiter: { timeout: 1_000 }, other: { timeout: 1_100 } }
-      story = await contend('wal', cast, async (contenders) => {
-        const { holder, waiter } = contenders
-        await holder`BEGIN IMMEDIATE`
-        const turn = waiter`BEGIN IMMEDIATE`
-        await turn.blocks()
-        await waiter.signal('SIGSTOP')
-        other = await contenders.other`BEGIN IMMEDIATE`
-        await waiter.signal('SIGCONT')
-        await turn.blocks()
-        await holder`COMMIT`
-        begin = await turn
-      })
-    })
-    beforeEach((context) => show(context, story))
-
-    test('the other waits in vain for 1,100 ms meanwhile', () => {
-      expect(other.code).toBe('SQLITE_BUSY')
-      expect(other.waited).toBeGreaterThanOrEqual(1_100)
-    })
-    test.fails('myth: a timeout of 1,000 ms is over after 1,000 ms', () => {
-      expect(begin.code).toBe('SQLITE_BUSY')
-    })
-    test('the waiter, with a timeout of 1,000 ms, waits on after more than 1,100, and gets SQLITE_OK: only sleeps are counted', () => {
-      expect(begin.code).toBe('SQLITE_OK')
-      expect(begin.waited).toBeGreaterThanOrEqual(1_100)
-    })
-  })
-
-  describe('when the first statement of a transaction that waits is a write', () => {
-    let update: Outcome, story: Story
-
-    beforeAll(async () => {
-      story = await contend('wal', { holder: { timeout: 0 }, waiter: { timeout: 5_000 } }, async ({ holder, waiter }) => {
-        await holder`BEGIN IMMEDIATE`
-        await waiter`BEGIN`
-        const turn = waiter`UPDATE counter SET n = n + 1`
-        await turn.blocks()
-        await holder`COMMIT`
-        update = await turn
-      })
-    })
-    beforeEach((context) => show(context, story))
-
-    test('the waiter holds no snapshot while it waits', () => {
-      expect(heldWaiting(story, 'waiter')).toEqual([['SHARED', 'DMS']])
-    })
-    test('the waiter holds the write lock and a snapshot when it has its turn', () => {
-      expect(update.locks).toEqual(expect.arrayContaining(['WRITE', 'READ(0)']))
     })
   })
 })
@@ -468,8 +485,30 @@ describe.skipIf(!tellsSleep)('Those who wait, rollback journal (needs /proc)', {
     test('the first is served after the other', () => {
       expect(ofFirst.code).toBe('SQLITE_OK')
     })
-    test('the first and the other hold nothing while they wait, not even SHARED', () => {
-      expect([heldWaiting(story, 'first'), heldWaiting(story, 'other')]).toEqual([[[]], [[]]])
+  })
+})
+
+describe.skipIf(!(tellsLocks && tellsSleep))('A waiter inside BEGIN, write-ahead log (needs /proc)', { tags: ['q7'] }, () => {
+  describe('when its first statement is a write', () => {
+    let update: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('wal', { holder: { timeout: 0 }, waiter: { timeout: 5_000 } }, async ({ holder, waiter }) => {
+        await holder`BEGIN IMMEDIATE`
+        await waiter`BEGIN`
+        const turn = waiter`UPDATE counter SET n = n + 1`
+        await turn.blocks()
+        await holder`COMMIT`
+        update = await turn
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the waiter holds no snapshot while it waits', () => {
+      expect(heldWaiting(story, 'waiter')).toEqual([['SHARED', 'DMS']])
+    })
+    test('the waiter holds the write lock and a snapshot when it has its turn', () => {
+      expect(update.locks).toEqual(expect.arrayContaining(['WRITE', 'READ(0)']))
     })
   })
 })

@@ -795,38 +795,6 @@ describe('locking_mode = EXCLUSIVE, rollback journal', () => {
       expect(read.rows).toEqual([{ n: 1 }])
     })
   })
-
-  describe('when the other has waited in vain to begin, and goes on to read', { tags: ['q24'] }, () => {
-    let begin: Outcome, read: Outcome, third: Outcome, story: Story
-
-    beforeAll(async () => {
-      const cast = { hermit: { timeout: 0 }, other: { timeout: 500 }, third: { timeout: 500 } }
-      story = await contend('delete', cast, async ({ hermit, other, third: late }) => {
-        await hermit`PRAGMA locking_mode = EXCLUSIVE`
-        await hermit`UPDATE counter SET n = n + 1`
-        begin = await other`BEGIN IMMEDIATE`
-        read = await other`SELECT n FROM counter`
-        third = await late`SELECT n FROM counter`
-      })
-    })
-    beforeEach((context) => show(context, story))
-
-    test('the other is turned away with SQLITE_BUSY after its whole timeout of 500 ms', () => {
-      expect(begin.code).toBe('SQLITE_BUSY')
-      expect(begin.waited).toBeGreaterThanOrEqual(500)
-    })
-    test.fails('myth: every statement waits for its whole timeout', () => {
-      expect(read.waited).toBeGreaterThanOrEqual(500)
-    })
-    test('its next statement gets SQLITE_BUSY at once', () => {
-      expect(read.code).toBe('SQLITE_BUSY')
-      expect(read.waited).toBeLessThan(100)
-    })
-    test('a third, who has not waited before, waits its whole 500 ms in the same SELECT', () => {
-      expect(third.code).toBe('SQLITE_BUSY')
-      expect(third.waited).toBeGreaterThanOrEqual(500)
-    })
-  })
 })
 
 describe('A connection that only reads, rollback journal', () => {
