@@ -120,7 +120,7 @@ export class Statement implements PromiseLike<Outcome> {
       if (!atOnce) this.#moments.push(result)
       this.#result = result
       this.outcome.then(
-        (outcome) => Object.assign(result, { outcome, locks: this.#told(outcome.locks) }),
+        (outcome) => Object.assign(result, { outcome, locks: told(outcome.locks) }),
         () => {},
       )
     }
@@ -137,7 +137,7 @@ export class Statement implements PromiseLike<Outcome> {
       const asleep = locksAsleep(this.#seat.thread(), this.#seat.folder)
       const silent = !tellsSleep && performance.now() - since > silence
       if (asleep || silent) {
-        Object.assign(this.#issued, { waits: true, locks: this.#told(asleep?.locks) })
+        Object.assign(this.#issued, { waits: true, locks: told(this.#alone ? asleep?.locks : undefined) })
         return
       }
       await pause(1)
@@ -173,12 +173,6 @@ export class Statement implements PromiseLike<Outcome> {
     return this
   }
 
-  /** What a moment tells of locks. */
-  #told(locks: string[] | undefined): Moment['locks'] {
-    if (!tellsLocks) return undefined
-    return this.#alone && locks ? locks : 'unknown'
-  }
-
   /** To be refused is an answer. Any other error is an accident: it says nothing about contention. */
   #judge(answer: Message): Outcome {
     const { code, message, rows, waited, inTransaction } = answer as Outcome & Message
@@ -192,6 +186,9 @@ export class Statement implements PromiseLike<Outcome> {
     return { code, message, rows, waited, inTransaction, locks }
   }
 }
+
+/** What a moment tells of the locks. */
+const told = (locks: string[] | undefined): Moment['locks'] => locks ?? (tellsLocks ? 'unknown' : undefined)
 
 /**
  * Whether SIGSTOP has taken effect. One that waits is to be stopped asleep: in the middle of a try it would hold, for as long as it
