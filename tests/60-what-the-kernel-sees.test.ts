@@ -78,13 +78,14 @@ describe.skipIf(!tellsLocks)('The locks of a process, rollback journal (needs /p
     })
   })
 
-  describe('when there is no transaction', () => {
-    let read: Outcome, write: Outcome, story: Story
+  describe('when there is no transaction, or only a SAVEPOINT', { tags: ['q20'] }, () => {
+    let read: Outcome, write: Outcome, savepoint: Outcome, story: Story
 
     beforeAll(async () => {
       story = await contend('delete', { single: { timeout: 0 } }, async ({ single }) => {
         read = await single`SELECT n FROM counter`
         write = await single`UPDATE counter SET n = n + 1`
+        savepoint = await single`SAVEPOINT start`
       })
     })
     beforeEach((context) => show(context, story))
@@ -94,6 +95,9 @@ describe.skipIf(!tellsLocks)('The locks of a process, rollback journal (needs /p
     })
     test('a single UPDATE leaves no lock behind', () => {
       expect(write.locks).toEqual([])
+    })
+    test('SAVEPOINT begins a transaction, and takes no lock', () => {
+      expect(savepoint).toMatchObject({ inTransaction: true, locks: [] })
     })
   })
 

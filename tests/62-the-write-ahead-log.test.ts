@@ -1,13 +1,13 @@
 /**
  * A snapshot begins with the first read, not with BEGIN, and lasts until the transaction ends. Whoever writes on top of one needs
  * two things: that nobody else is writing (otherwise SQLITE_BUSY), and that it is still the newest state (otherwise
- * SQLITE_BUSY_SNAPSHOT). The first obstacle may go away, the second never does. A commit anywhere in the file makes a snapshot stale,
- * not only one to what was read, which is the example of https://sqlite.org/rescode.html#busy_snapshot; and so does a checkpoint
- * that truncates the log, of which that page says nothing.
+ * SQLITE_BUSY_SNAPSHOT). The first obstacle may go away, the second never does. Any commit that adds to the log makes a snapshot
+ * stale, not only one to what was read, which is the example of https://sqlite.org/rescode.html#busy_snapshot; and so does a
+ * checkpoint that truncates the log, of which that page says nothing.
  *
  * After BEGIN IMMEDIATE, nothing through the next COMMIT returns SQLITE_BUSY, says https://sqlite.org/rescode.html#busy. In the
- * write-ahead log that is so. With a rollback journal a reader has COMMIT refused, as https://sqlite.org/lang_transaction.html says;
- * and, as neither page says, even a COMMIT that has nothing to write.
+ * write-ahead log no reader refutes that. With a rollback journal one has COMMIT refused, as
+ * https://sqlite.org/lang_transaction.html says; and, as neither page says, even a COMMIT that has nothing to write.
  *
  * https://sqlite.org/isolation.html · https://sqlite.org/wal.html#concurrency
  */
