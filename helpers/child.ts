@@ -8,6 +8,9 @@ export type Message = Record<string, unknown> & { connection?: string }
 
 type Question = { about: string; answer: (message: Message) => void; refuse: (reason: Error) => void }
 
+/** Why a question has no answer: the child was killed on purpose while it was at work on it. What it has done by then, nobody knows. */
+export class Unanswered extends Error {}
+
 const fixtures = new URL('../fixtures/', import.meta.url)
 const compileCache = fileURLToPath(new URL('../node_modules/.cache/node-compile', import.meta.url))
 
@@ -33,6 +36,7 @@ export class Child {
   readonly #questions = new Map<string | undefined, Question>()
   #last = ''
   #ending = false
+  #condemned = false
 
   /** Starts `fixtures/PROGRAM`, under a name of its own. */
   constructor(name: string, program: string, ...args: string[]) {
@@ -51,6 +55,7 @@ export class Child {
     this.#process.stdin.on('error', () => {}) // a broken pipe is told by the end of the process
     this.#process.then(({ exitCode, signal, stderr }) => {
       if (this.#ending && exitCode === 0) return
+      if (this.#condemned && signal === 'SIGKILL') return this.#dismiss()
       const how = signal ? `was killed by ${signal}` : `ended with exit code ${exitCode}`
       this.#fail(`${how} ${this.#questions.size > 0 ? 'during' : 'after'} ${this.#last}`, stderr)
     })
@@ -84,6 +89,17 @@ export class Child {
     return Promise.race([this.accident, stderr])
   }
 
+  /** Whether it was killed on purpose. */
+  get isCondemned(): boolean {
+    return this.#condemned
+  }
+
+  /** Kills the child on purpose, which is no accident, and resolves when it is gone. What it was asked is refused: `Unanswered`. */
+  async condemn(): Promise<void> {
+    this.#condemned = true
+    await this.kill()
+  }
+
   /** Resolves when the child is gone. To kill what has already ended does nothing. */
   async kill(): Promise<void> {
     this.#process.kill('SIGKILL')
@@ -115,6 +131,11 @@ export class Child {
     this.#questions.set(connection, question)
     if (this.#accident) question.refuse(this.#accident)
     return promise
+  }
+
+  #dismiss(): void {
+    for (const { about, refuse } of this.#questions.values())
+      refuse(new Unanswered(`${this.name} was killed during ${about}, and never told what became of it`))
   }
 
   #hear(line: string): void {

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path'
 import { setImmediate as immediate, setTimeout as pause } from 'node:timers/promises'
-import { Child, type Message } from './child.ts'
+import { Child, type Message, Unanswered } from './child.ts'
 import { type Beginning, freshCounter, freshDatabase } from './fresh-database.ts'
 import { isStopped, locksAsleep, locksOf, napOf, sleepsInBusyHandler, type Thread, tellsLocks, tellsSleep } from './kernel.ts'
 import type { Moment, Story } from './timeline.ts'
@@ -46,8 +46,12 @@ export type Setting = {
 
 /** A template tag: its connection executes what it is given. It takes no `${}`, so that the SQL you read is the SQL that ran. */
 export type Contender = ((sql: TemplateStringsArray) => Statement) & {
-  /** Stops the process, one that waits in its sleep, and resolves once it is stopped; or lets it go on. Linux. */
-  signal: (signal: 'SIGSTOP' | 'SIGCONT') => Promise<void>
+  /**
+   * Stops the process, one that waits in its sleep, and resolves once it is stopped; or lets it go on (Linux). Or kills it, between
+   * two statements or in one that is known to wait, and resolves once it is gone (POSIX): nobody may ask it anything then, and what
+   * became of a statement under way is unknown.
+   */
+  signal: (signal: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL') => Promise<void>
 }
 
 /** Where a contender is: its process and, where that has several connections, which of them. */
@@ -82,6 +86,7 @@ export class Statement implements PromiseLike<Outcome> {
   #alone = true
   #result: Moment | undefined
   #over: string | undefined
+  #unknown = false
 
   constructor(seat: Seat, sql: string, moments: Moment[]) {
     const { name, child, connection, setting, atWork } = seat
@@ -98,8 +103,11 @@ export class Statement implements PromiseLike<Outcome> {
       ({ code }) => {
         this.#over = `it answered ${code}`
       },
-      ({ message }) => {
-        this.#over = message
+      (reason) => {
+        this.#over = reason.message
+        if (!(reason instanceof Unanswered)) return
+        this.#unknown = true
+        moments.push({ ...this.#issued, kind: 'result', waits: false, locks: undefined })
       },
     )
   }
@@ -107,6 +115,16 @@ export class Statement implements PromiseLike<Outcome> {
   /** Whether the story has asked for the outcome. */
   get awaited(): boolean {
     return this.#result !== undefined
+  }
+
+  /** Whether it was seen to wait inside SQLite. */
+  get waits(): boolean {
+    return this.#issued.waits
+  }
+
+  /** Whether its contender was killed on purpose while it was under way: neither done nor refused, as far as anybody knows. */
+  get unknown(): boolean {
+    return this.#unknown
   }
 
   // biome-ignore lint/suspicious/noThenProperty: a statement is made to be awaited, and that it was is part of the evidence
@@ -234,18 +252,31 @@ export async function contend<Name extends string>(
   const moments: Moment[] = []
 
   function contender(seat: Seat): Contender {
-    const { name, child, connection } = seat
+    const { name, child, connection, folder, atWork } = seat
     const tag = ({ raw: [sql] }: TemplateStringsArray, ...values: unknown[]) => {
       if (values.length > 0) throw new Error(`${name}: spell the SQL out, without \${}: \`${sql}…`)
+      if (child.isCondemned) throw new Error(`${name} was killed and cannot run \`${sql}\``)
       const asked = child.asked(connection)
       if (asked) throw new Error(`${name} is still in ${asked} and cannot run \`${sql}\``)
       const statement = new Statement(seat, sql, moments)
       statements.push(statement)
-      statement.outcome.catch(accident.reject)
+      statement.outcome.catch((reason) => {
+        if (statement.awaited || !statement.unknown) accident.reject(reason)
+      })
       return statement
     }
-    const signal = async (signal: 'SIGSTOP' | 'SIGCONT') => {
-      moments.push({ contender: name, text: `(${signal})`, kind: 'signal', waits: false })
+    const signal: Contender['signal'] = async (signal) => {
+      if (child.isCondemned) throw new Error(`${name} was killed and cannot get ${signal}`)
+      const hurried = [...atWork].find(({ waits }) => signal === 'SIGKILL' && !waits)
+      if (hurried)
+        throw new Error(`${hurried.contender} is not known to wait in \`${hurried.sql}\`, and would be killed anywhere in it`)
+      const moment: Moment = { contender: name, text: `(${signal})`, kind: 'signal', waits: false }
+      moments.push(moment)
+      if (signal === 'SIGKILL') {
+        await child.condemn()
+        moment.locks = locksOf(child.pid, folder)
+        return
+      }
       if (signal === 'SIGSTOP') await database.wake(child.pid)
       process.kill(child.pid, signal)
       while (signal === 'SIGSTOP' && !(await isStoppedAsleep(seat))) await pause(1)
@@ -258,7 +289,7 @@ export async function contend<Name extends string>(
     const contenders = Object.fromEntries(seats.map((seat) => [seat.name, contender(seat)]))
     await Promise.race([script(contenders as Record<Name, Contender>), accident.promise])
 
-    const forgotten = statements.find(({ awaited }) => !awaited)
+    const forgotten = statements.find(({ awaited, unknown }) => !awaited && !unknown)
     if (forgotten) throw new Error(`the story ends without awaiting what became of ${forgotten.contender}'s \`${forgotten.sql}\``)
     const pending = seats.find(({ child, connection }) => child.asked(connection))
     if (pending) throw new Error(`the story ends while ${pending.name} is still in ${pending.child.asked(pending.connection)}`)

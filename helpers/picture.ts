@@ -39,7 +39,9 @@ export function picture(story: Story): string {
   const top = processes.some(({ name }) => name) ? 62 : 42
   const rows = laidOut(story, moments, processes, top + 32 + 15 * Math.max(...lanes.map(({ settings }) => settings.length)))
   const bottom = Math.max(top, ...rows.map(bottomOf)) + 4
-  const transactions = lanes.flatMap((lane) => transactionsOf(rows, lane))
+  const transactions = processes.flatMap((process) =>
+    process.lanes.flatMap((lane) => transactionsOf(rows, lane, lastOf(process, rows))),
+  )
 
   const { x, width } = processes[processes.length - 1]
   const right = Math.ceil(x + width)
@@ -51,7 +53,7 @@ export function picture(story: Story): string {
       transactions.length > 0,
       processes.some(({ bars }) => bars.length > 0),
     ),
-    ...processes.flatMap((process) => frame(process, top, bottom)),
+    ...processes.flatMap((process) => frame(process, top, bottomOf(lastOf(process, rows)) + 4)),
     ...transactions,
     ...rows.map(({ top }) => path('guide', `M${margin + counter} ${top}H${right}`)),
     ...rows.map(({ top }, i) => text(`${i + 1}`, 'sans number', margin + counter - 7, top + 16)),
@@ -159,7 +161,7 @@ function kindOf(lock: string): string {
 
 function laidOut(story: Story, moments: Moment[], processes: Process[], top: number): Row[] {
   const lanes = processes.flatMap(({ lanes }) => lanes)
-  const ends = moments.map((_, i) => endOf(moments, i))
+  const ends = moments.map((_, i) => answerTo(moments, i))
   const rows = moments.map((moment, i): Row => {
     const lane = lanes.find(({ contender }) => contender === moment.contender) as Lane
     const words = wordsOf(moment, story, lane.cells, ends.includes(i))
@@ -183,8 +185,16 @@ const bottomOf = ({ top, height }: Row) => top + height
 /** A lock is taken, or given up, beside the first line of a row. */
 const middleOf = ({ top }: Row) => top + 12
 
+/** The last row of a process: where it is killed, or what it was at is told to be unknown; otherwise the last of all. */
+function lastOf({ lanes }: Process, rows: Row[]): Row {
+  const own = rows.filter(({ lane }) => lanes.includes(lane))
+  return (own.some(({ moment }) => isDeath(moment)) ? own : rows).at(-1) as Row
+}
+
+const isDeath = ({ text, kind }: Moment) => kind === 'signal' && text === '(SIGKILL)'
+
 /** Where the answer to a statement comes, if it comes later and the contender says nothing in between. */
-function endOf(moments: Moment[], i: number): number | undefined {
+function answerTo(moments: Moment[], i: number): number | undefined {
   const { contender, text, kind, outcome } = moments[i]
   if (kind !== 'statement' || outcome) return undefined
   const next = moments.findIndex((moment, n) => n > i && moment.contender === contender && moment.kind !== 'signal')
@@ -268,13 +278,13 @@ function drawnBar({ lock, from, to, column }: Bar, x: number, rows: Row[], botto
   return [rect(`bar ${kind}`, left, top, track - 3, height), text(label, `lock ${kind}`, left + 4.5, top + 6, { turned: true })]
 }
 
-/** From the row that opens it to the row that ends it. */
-function transactionsOf(rows: Row[], lane: Lane): string[] {
+/** From the row that opens it to the row that ends it, or the `last` of its process. */
+function transactionsOf(rows: Row[], lane: Lane, last: Row): string[] {
   const own = rows.filter((row) => row.lane === lane && row.moment.outcome)
   const isOpen = (row?: Row) => row?.moment.outcome?.inTransaction === true
   return own.flatMap((row, i) => {
     if (!isOpen(row) || isOpen(own[i - 1])) return []
-    const end = own.slice(i).find((row) => !isOpen(row)) ?? rows[rows.length - 1]
+    const end = own.slice(i).find((row) => !isOpen(row)) ?? last
     return rect('transaction', lane.x + 2, row.top + 1, lane.width - 4, bottomOf(end) - row.top - 2)
   })
 }
@@ -300,6 +310,9 @@ function signals(rows: Row[], lane: Lane): string[] {
   })
 }
 
+/** Pause, play, stop. */
+const signs: Record<string, string> = { '(SIGSTOP)': 'v8h3v-8zm5 0v8h3v-8z', '(SIGCONT)': 'v8l7 -4z', '(SIGKILL)': 'h8v8h-8z' }
+
 function told({ moment, lane, words, top }: Row): string[] {
   const left = lane.x + inset
   const said = words.map(({ text: words, kind, line: n, at }) => {
@@ -309,11 +322,7 @@ function told({ moment, lane, words, top }: Row): string[] {
   const refusal = words.find(({ kind }) => kind === 'refused')
   if (!refusal && moment.kind !== 'signal') return said
   const [x, y] = [left + 6, top + 12 + line * (refusal?.line ?? 0)]
-  if (moment.kind === 'signal')
-    return [
-      path('sign', moment.text === '(SIGCONT)' ? `M${x + 3} ${y - 4}v8l7 -4z` : `M${x + 3} ${y - 4}v8h3v-8zm5 0v8h3v-8z`),
-      ...said,
-    ]
+  if (moment.kind === 'signal') return [path('sign', `M${x + 3} ${y - 4}${signs[moment.text]}`), ...said]
   return [
     rect('refusal', lane.x + 2, top + 2, lane.width - 4, heightOf(words) - 4),
     circle('disc', x, y, 6),

@@ -7,8 +7,8 @@ export type Moment = {
   /** The SQL, or `(SIGSTOP)` and the like: what happens to a contender from outside SQLite. */
   text: string
   /**
-   * `statement`: it is issued and, unless it waits or is awaited later, answered. `result`: what became of one issued before.
-   * `signal`: from outside.
+   * `statement`: it is issued and, unless it waits or is awaited later, answered. `result`: what became of one issued before; it has
+   * no outcome where the contender was killed in it. `signal`: from outside.
    */
   kind: 'statement' | 'result' | 'signal'
   /** Whether it was seen to wait inside SQLite. */
@@ -53,7 +53,7 @@ export function headOf({ mode, cast }: Story): string {
 /** What SQLite answered, in a few words. */
 export function answerOf({ contender, waits, outcome, kind }: Moment, { cast }: Story): string {
   if (kind === 'signal') return ''
-  if (!outcome) return waits ? 'waits' : '…'
+  if (!outcome) return kind === 'result' ? 'unknown' : waits ? 'waits' : '…'
   const { code, rows, waited, inTransaction } = outcome
   const told = rows.map((row) =>
     Object.entries(row)

@@ -18,6 +18,7 @@ import { describe, expect, test, vi } from 'vitest'
 import { Child } from '../helpers/child.ts'
 import { type Contender, contend, type Outcome, type Setting } from '../helpers/contend.ts'
 import { runs, tellsProcesses } from '../helpers/kernel.ts'
+import { timelineOf } from '../helpers/timeline.ts'
 
 type Started = Pick<ChildProcess, 'pid' | 'spawnargs'>
 
@@ -136,6 +137,77 @@ describe.concurrent('A story in which something goes wrong', { timeout: 30_000 }
         hurry()
       })
       await expect(story).rejects.toThrow('rogue did not end when its input did')
+    })
+  })
+
+  describe.skipIf(withoutSignals)('when a contender is killed by the story itself', () => {
+    test('the referee does not take that for an accident', async () => {
+      const story = await tell({ first, other: first }, async ({ first, other }) => {
+        await first`BEGIN IMMEDIATE`
+        await first.signal('SIGKILL')
+        await other`BEGIN IMMEDIATE`
+      })
+      expect(timelineOf(story).split('\n').slice(2)).toEqual([
+        expect.stringMatching(/^first {2}BEGIN IMMEDIATE {2}SQLITE_OK/),
+        'first  (SIGKILL)',
+        expect.stringMatching(/^other {2}BEGIN IMMEDIATE {2}SQLITE_OK/),
+      ])
+    })
+    test('the referee calls unknown what became of the statement that a contender is killed in', async () => {
+      const story = await tell({ holder, waiter }, async ({ holder, waiter }) => {
+        await holder`BEGIN IMMEDIATE`
+        await waiter`BEGIN IMMEDIATE`.blocks()
+        await waiter.signal('SIGKILL')
+        await holder`COMMIT`
+      })
+      expect(timelineOf(story)).toMatch(
+        /\nwaiter {2}BEGIN IMMEDIATE +waits\nwaiter {2}\(SIGKILL\)\nwaiter {2}… BEGIN IMMEDIATE +unknown\n/,
+      )
+    })
+    test('the referee does not let a script await what a contender was killed in', async () => {
+      const story = tell({ holder, waiter }, async ({ holder, waiter }) => {
+        await holder`BEGIN IMMEDIATE`
+        const turn = waiter`BEGIN IMMEDIATE`
+        await turn.blocks()
+        await waiter.signal('SIGKILL')
+        await turn
+      })
+      await expect(story).rejects.toThrow('waiter was killed during `BEGIN IMMEDIATE`, and never told what became of it')
+    })
+    test('the referee does not let a script take the death of a contender for an answer', async () => {
+      const story = tell({ holder, waiter }, async ({ holder, waiter }) => {
+        await holder`BEGIN IMMEDIATE`
+        const turn = waiter`BEGIN IMMEDIATE`
+        await turn.blocks()
+        const begin = turn.then(null, () => 'refused')
+        await waiter.signal('SIGKILL')
+        await begin
+      })
+      await expect(story).rejects.toThrow('waiter was killed during `BEGIN IMMEDIATE`, and never told what became of it')
+    })
+    test('the referee does not let a story kill a contender that may be anywhere in its statement', async () => {
+      const story = tell({ holder, waiter }, async ({ holder, waiter }) => {
+        await holder`BEGIN IMMEDIATE`
+        waiter`BEGIN IMMEDIATE`
+        await waiter.signal('SIGKILL')
+      })
+      await expect(story).rejects.toThrow('waiter is not known to wait in `BEGIN IMMEDIATE`, and would be killed anywhere in it')
+    })
+    test('the referee does not let the dead run a statement', async () => {
+      const story = tell({ first }, async ({ first }) => {
+        await first`BEGIN IMMEDIATE`
+        await first.signal('SIGKILL')
+        await first`COMMIT`
+      })
+      await expect(story).rejects.toThrow('first was killed and cannot run `COMMIT`')
+    })
+    test('the referee does not let the dead go on', async () => {
+      const story = tell({ first }, async ({ first }) => {
+        await first`BEGIN IMMEDIATE`
+        await first.signal('SIGKILL')
+        await first.signal('SIGCONT')
+      })
+      await expect(story).rejects.toThrow('first was killed and cannot get SIGCONT')
     })
   })
 

@@ -163,3 +163,45 @@ describe('A story of one process, rollback journal', () => {
     })
   })
 })
+
+describe.skipIf(process.platform === 'win32')('A story with a death in it, rollback journal (POSIX)', () => {
+  describe('when the holder is killed, and the other goes on', () => {
+    let svg: string, story: Story
+
+    beforeAll(async () => {
+      const cast = { holder: { timeout: 0 }, waiter: { timeout: 5_000 }, other: { timeout: 0 } }
+      story = await contend('delete', cast, async ({ holder, waiter, other }) => {
+        await holder`BEGIN IMMEDIATE`
+        await waiter`BEGIN IMMEDIATE`.blocks()
+        await waiter.signal('SIGKILL')
+        await holder.signal('SIGKILL')
+        await other`BEGIN IMMEDIATE`
+        await other`UPDATE counter SET n = 1`
+      })
+      svg = picture(story)
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the picture ends the lane of the holder, and its transaction, with the SIGKILL', () => {
+      const [signal] = shapes(svg, 'rect', 'stop')
+      const [lane] = shapes(svg, 'rect', 'process')
+      const [transaction] = shapes(svg, 'rect', 'transaction').slice(1) // the first is in the legend
+      const ends = [lane, transaction].map(({ bottom }) => bottom - signal.bottom)
+      expect(Math.min(...ends)).toBeGreaterThan(0)
+      expect(Math.max(...ends)).toBeLessThan(10)
+    })
+    test.skipIf(!tellsLocks)('the picture ends the lock of the holder with the SIGKILL (needs /proc)', () => {
+      const [signal] = shapes(svg, 'rect', 'stop')
+      const [lock] = shapes(svg, 'rect', 'bar reserved').slice(1) // the first is in the legend
+      expect(lock.bottom).toBeGreaterThan(signal.top)
+      expect(lock.bottom).toBeLessThan(signal.bottom)
+    })
+    test('the picture calls unknown what the waiter was killed in', () => {
+      expect(wordsIn(svg, 'quiet')).toContain('unknown')
+    })
+    test('the picture goes on with the other, to the end', () => {
+      const [holder, waiter, other] = shapes(svg, 'rect', 'process')
+      expect(other.bottom).toBeGreaterThan(Math.max(holder.bottom, waiter.bottom))
+    })
+  })
+})
