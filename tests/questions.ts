@@ -44,6 +44,7 @@ const questions = {
   q40: 'No error, therefore correct?',
   q41: 'RETURNING gave a row back: is the write committed?',
   q42: 'Is SQLITE_BUSY_SNAPSHOT an obstacle or a protection?',
+  q44: 'kill -9 of a process that holds the lock: what does the next one find, and must anybody delete -wal, -shm or -journal?',
 }
 
 export const tags = Object.entries(questions).map(([name, description]) => ({ name, description }))
