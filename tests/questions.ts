@@ -45,6 +45,7 @@ const questions = {
   q41: 'RETURNING gave a row back: is the write committed?',
   q42: 'Is SQLITE_BUSY_SNAPSHOT an obstacle or a protection?',
   q44: 'kill -9 of a process that holds the lock: what does the next one find, and must anybody delete -wal, -shm or -journal?',
+  q45: 'A holder is alive but stopped: what do the others get, and what does it find when it wakes?',
 }
 
 export const tags = Object.entries(questions).map(([name, description]) => ({ name, description }))
