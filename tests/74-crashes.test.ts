@@ -284,7 +284,7 @@ describe.skipIf(withoutPosix)('A process that is killed, rollback journal (POSIX
     })
     beforeEach((context) => show(context, story))
 
-    test('the old state is found after every 512 bytes that COMMIT writes to the database, and intact', () => {
+    test('the old state is found after every 1,024 bytes that COMMIT writes to the database, and intact', () => {
       const found = { 'min(n)': 0, 'max(n)': 0, integrity_check: 'ok', crashes: expect.any(Number) }
       expect(crashes.rows).toEqual([found])
       expect(crashes.rows[0].crashes).toBeGreaterThan(8)
@@ -474,7 +474,7 @@ describe.skipIf(withoutPosix)('A process that is killed, write-ahead log (POSIX)
     })
     beforeEach((context) => show(context, story))
 
-    test('the old state is found after every 512 bytes that COMMIT writes to the log, and the new one after the last: intact', () => {
+    test('the old state is found after every 1,024 bytes that COMMIT writes to the log, and the new one after the last: intact', () => {
       expect(crashes.rows).toEqual([
         { 'min(n)': 0, 'max(n)': 0, integrity_check: 'ok', crashes: expect.any(Number) },
         { 'min(n)': 1, 'max(n)': 1, integrity_check: 'ok', crashes: 1 },
@@ -545,7 +545,7 @@ describe.skipIf(withoutPosix)('A process that is killed, write-ahead log (POSIX)
     })
     beforeEach((context) => show(context, story))
 
-    test('the new state is found after every 512 bytes that the checkpoint copies, and intact: the log still has all of it', () => {
+    test('the new state is found after every 1,024 bytes that the checkpoint copies, and intact: the log still has all of it', () => {
       const found = { 'min(n)': 1, 'max(n)': 1, integrity_check: 'ok', crashes: expect.any(Number) }
       expect(crashes.rows).toEqual([found])
       expect(crashes.rows[0].crashes).toBeGreaterThan(8)
