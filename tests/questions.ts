@@ -44,6 +44,7 @@ const questions = {
   q40: 'No error, therefore correct?',
   q41: 'RETURNING gave a row back: is the write committed?',
   q42: 'Is SQLITE_BUSY_SNAPSHOT an obstacle or a protection?',
+  q43: 'Which of the isolation anomalies of the literature can be seen?',
   q44: 'kill -9 of a process that holds the lock: what does the next one find, and must anybody delete -wal, -shm or -journal?',
   q45: 'A holder is alive but stopped: what do the others get, and what does it find when it wakes?',
 }
