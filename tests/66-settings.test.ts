@@ -17,7 +17,7 @@
  */
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { contend, type Outcome, type Story } from '../helpers/contend.ts'
-import { tellsLocks } from '../helpers/kernel.ts'
+import { tellsLocks, tellsSleep } from '../helpers/kernel.ts'
 import { show } from '../helpers/show.ts'
 import { heldWaiting } from '../helpers/timeline.ts'
 
@@ -285,7 +285,7 @@ describe('Switching to WAL, no database yet', () => {
     test('both, with busy_timeout before journal_mode, wait until the reader has left, and get wal', () => {
       expect(after.map(({ rows }) => rows)).toEqual([[{ journal_mode: 'wal' }], [{ journal_mode: 'wal' }]])
     })
-    test.skipIf(!tellsLocks)(
+    test.skipIf(!(tellsLocks && tellsSleep))(
       'the first waits with PENDING, which lets no other in, and the other with nothing (needs /proc)',
       () => {
         expect(heldWaiting(story, 'first')).toEqual([['PENDING']])

@@ -20,7 +20,7 @@
 import { spawnSync } from 'node:child_process'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { contend, type Outcome, type Story } from '../helpers/contend.ts'
-import { tellsLocks } from '../helpers/kernel.ts'
+import { tellsLocks, tellsSleep } from '../helpers/kernel.ts'
 import { show } from '../helpers/show.ts'
 import { heldWaiting } from '../helpers/timeline.ts'
 
@@ -155,7 +155,7 @@ describe.skipIf(withoutPosix)('A process that is killed, rollback journal (POSIX
     test('the newcomer commits on top of the old state', () => {
       expect(commit.code).toBe('SQLITE_OK')
     })
-    test.skipIf(!tellsLocks)('the writer holds PENDING as it is killed, and nothing then (needs /proc)', () => {
+    test.skipIf(!(tellsLocks && tellsSleep))('the writer holds PENDING as it is killed, and nothing then (needs /proc)', () => {
       expect(heldWaiting(story, 'writer')).toEqual([['PENDING']])
       expect(story.moments.find(({ text }) => text === '(SIGKILL)')?.locks).toEqual([])
     })
@@ -508,7 +508,7 @@ describe.skipIf(withoutPosix)('A process that is killed, write-ahead log (POSIX)
     })
     beforeEach((context) => show(context, story))
 
-    test.skipIf(!tellsLocks)('the checkpointer holds WRITE and CKPT as it is killed (needs /proc)', () => {
+    test.skipIf(!(tellsLocks && tellsSleep))('the checkpointer holds WRITE and CKPT as it is killed (needs /proc)', () => {
       const [held] = heldWaiting(story, 'checkpointer')
       expect(held).toEqual(expect.arrayContaining(['WRITE', 'CKPT']))
     })
