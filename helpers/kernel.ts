@@ -107,7 +107,10 @@ function switchesOf({ pid, tid }: Thread): string | undefined {
   return readFileSync(`/proc/${pid}/task/${tid}/status`, 'latin1').match(/^voluntary_ctxt_switches:\s*(\d+)/m)?.[1]
 }
 
-/** What `look` returns while the thread sleeps in the busy handler; `undefined` if it was not in the same sleep all the time, or the system cannot be asked. */
+/**
+ * What `look` returns while the thread sleeps in the busy handler; `undefined` if it was not in the same sleep all the time, or the
+ * system cannot be asked.
+ */
 function whileAsleep<Sight>(thread: Thread, look: () => Sight): Sight | undefined {
   if (!tellsSleep) return undefined
   try {
@@ -150,7 +153,7 @@ export function locksAsleep(thread: Thread, folder: string): { locks: string[] |
 /** Whether the operating system tells of processes and of their states, as Linux does. */
 export const tellsProcesses = statOf(process.pid) !== undefined
 
-/** Whether the operating system tells who holds which lock. Linux does where `/proc/locks` lists what this process takes for a moment. */
+/** Whether the operating system tells who holds which lock: Linux does, where `/proc/locks` lists one that this process takes to see it. */
 export const tellsLocks = existsSync('/proc/locks') && ownLockIsListed()
 
 function ownLockIsListed(): boolean {
