@@ -25,18 +25,22 @@ export class Arena {
   /** How many transactions have been answered, or never will be. */
   answered = 0
   readonly #database: Awaited<ReturnType<typeof freshDatabase>>
-  readonly #clients = new Set<Child>()
+  readonly #children = new Set<Child>()
+  readonly #signal?: AbortSignal
   readonly #origin = process.hrtime.bigint()
   #processes = 0
+  #closed = false
   #change = Promise.withResolvers<void>()
 
-  private constructor(database: Awaited<ReturnType<typeof freshDatabase>>) {
+  private constructor(database: Awaited<ReturnType<typeof freshDatabase>>, signal?: AbortSignal) {
     this.#database = database
+    this.#signal = signal
     this.file = database.file
   }
 
-  static async open(mode: JournalMode, workload: Workload): Promise<Arena> {
-    return new Arena(await freshDatabase(`PRAGMA journal_mode = ${mode}`, ...tables(workload)))
+  /** `signal` says that Ctrl-C may have been pressed. */
+  static async open(mode: JournalMode, workload: Workload, signal?: AbortSignal): Promise<Arena> {
+    return new Arena(await freshDatabase(`PRAGMA journal_mode = ${mode}`, ...tables(workload)), signal)
   }
 
   /** Nanoseconds, by the clock that the clients share. */
@@ -53,22 +57,36 @@ export class Arena {
   async enter(setting: Setting): Promise<Place> {
     const number = this.#processes++
     const options = JSON.stringify({ ...setting, origin: `${this.#origin}`, driver: process.env.DRIVER || undefined })
-    const client = new Child(`client ${number}`, 'client.ts', this.file, options)
-    this.#clients.add(client)
-    await client.ready
+    const client = await this.#start(`client ${number}`, 'client.ts', options)
     return { client, process: number, killed: false }
+  }
+
+  /** A terminal's Ctrl-C also reaches a process that has just been started, and cannot know yet that it is not for it to leave. */
+  async #start(name: string, program: string, ...options: string[]): Promise<Child> {
+    if (this.#closed) throw new Error('the arena is closed')
+    const isAborted = this.#signal?.aborted
+    const child = new Child(name, program, this.file, ...options)
+    this.#children.add(child)
+    try {
+      await child.ready
+      return child
+    } catch (error) {
+      this.#children.delete(child)
+      if (this.#signal?.aborted && !isAborted) return this.#start(name, program, ...options)
+      throw error
+    }
   }
 
   async leave({ client }: Place): Promise<void> {
     await client.end()
-    this.#clients.delete(client)
+    this.#children.delete(client)
   }
 
   /** Kills a client, and waits until it is gone. */
   async kill(place: Place): Promise<void> {
     place.killed = true
     await place.client.kill()
-    this.#clients.delete(place.client)
+    this.#children.delete(place.client)
   }
 
   /** Has a process that is about to be stopped let go on when this one ends. */
@@ -112,16 +130,17 @@ export class Arena {
 
   /** `PRAGMA integrity_check`, by a process of its own. */
   async integrity(): Promise<string> {
-    const clerk = new Child('the clerk', 'contender.ts', this.file)
-    await clerk.ready
+    const clerk = await this.#start('the clerk', 'contender.ts')
     const { rows } = await clerk.ask({ sql: 'PRAGMA integrity_check' }, 'the integrity check')
     await clerk.end()
+    this.#children.delete(clerk)
     return (rows as { integrity_check: string }[]).map((row) => row.integrity_check).join('\n')
   }
 
   /** Ends everything, whatever is under way. */
   async close(): Promise<void> {
-    await Promise.all([...this.#clients].map((client) => client.kill()))
+    this.#closed = true
+    await Promise.all([...this.#children].map((client) => client.kill()))
     await this.#database.remove()
   }
 

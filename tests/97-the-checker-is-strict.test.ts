@@ -9,6 +9,9 @@
  *
  * https://pmg.csail.mit.edu/papers/adya-phd.pdf · https://github.com/jepsen-io/elle
  */
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { execa } from 'execa'
 import { describe, expect, test } from 'vitest'
 import { Arena, type Place } from '../helpers/arena.ts'
@@ -17,6 +20,7 @@ import { type Accounts, check, type Verdict } from '../helpers/checker.ts'
 import { tell } from '../helpers/findings.ts'
 import type { JournalMode } from '../helpers/fresh-database.ts'
 import { type Event, forElle, fromLines, inOrder, type Op, toLines } from '../helpers/history.ts'
+import { keep } from '../helpers/keep.ts'
 import { Random } from '../helpers/random.ts'
 import { simulated } from '../helpers/simulation.ts'
 import { Workload } from '../helpers/workload.ts'
@@ -344,6 +348,19 @@ describe('The checker, and what is no history', { tags: ['q46'] }, () => {
   test('a history survives its file', () => {
     const events = byHand(['append x 1', 'add c 1 +5'], ['r x [1], total c = 5 of 1'])
     expect(fromLines(toLines(events))).toMatchObject(events)
+  })
+  test('what is kept of a bad history says what is wrong, where it is kept, and how to run the same again', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'database-is-locked-'))
+    try {
+      const events = byHand(['append x 1'], ['r x []'])
+      const report = keep({ mode: 'wal', seed: 7, processes: 4 }, { events, integrity: 'ok' }, check(events), folder)
+      expect(report).toMatch(/^lost write .*T1 was confirmed.*npm run soak -- --journal wal --seed 7 --processes 4/s)
+      const [name] = await readdir(folder)
+      expect(report).toContain(join(folder, name))
+      expect(fromLines(await readFile(join(folder, name, 'history.jsonl'), 'utf8'))).toMatchObject(events)
+    } finally {
+      await rm(folder, { recursive: true })
+    }
   })
   test('two events at the same nanosecond are told so that neither transaction comes before the other', () => {
     const [begins, ends] = [event('invoke', 2, [], 5), event('ok', 1, [], 5)]
