@@ -41,9 +41,9 @@ export type Accounts = { keys: string[]; sum: number }
  * What was confirmed takes part; what is unknown does if something it wrote was found; what was refused does as a reader, for SQLite
  * shows nothing but what is committed to those who are refused later, either.
  *
- * What is not checked: whether a write is there that no read shows can only be told by a read that began after its end, or by one who
- * knows of another write of its transaction; a total whose ledger nobody has read so far cannot be compared. Both are counted as
- * undecided. A transaction that reads all keys when everybody else has gone leaves nothing undecided.
+ * What is not checked: whether a write is there that nobody has found, and nobody had to; it is then taken to have happened after all
+ * that was found. And a total whose ledger nobody has read so far cannot be compared. Both are counted as undecided. A transaction that
+ * reads all keys when everybody else has gone leaves nothing undecided.
  *
  * Throws a sentence if what it is given is no history: see `Transactions`.
  */
@@ -98,7 +98,7 @@ function tellContradictions({ contradictions, inconsistent, keys, name }: Transa
     findings.add('internal', `${name(transaction)} ${how}`, [key], transaction)
 }
 
-/** Writes that nobody has found, of those who take part. Returns how many could not be judged. */
+/** Writes that nobody has found, of those who take part. Returns of how many nobody could say whether they are there. */
 function compareWrites(versions: Versions, findings: Findings): number {
   const { log, place, takesPart, lastReader } = versions
   const { length, first, outcome, key, value, began, ended, keys } = log
@@ -117,7 +117,10 @@ function compareWrites(versions: Versions, findings: Findings): number {
       } else if (reader !== nobody && began[reader] > ended[transaction]) {
         const sentence = `${who} was confirmed, and ${log.name(reader)}, which began later, does not find its ${what}`
         findings.add('lost write', sentence, [key[op]], transaction, reader)
-      } else undecided += 1
+      } else {
+        versions.unread.set(key[op], (versions.unread.get(key[op]) ?? new Set()).add(transaction))
+        undecided += 1
+      }
     }
   }
   return undecided

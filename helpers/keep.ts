@@ -19,11 +19,12 @@ export function keep(
   folder = histories,
 ): string {
   const name = join(folder, `${mode}-${seed}-${Date.now()}`)
-  const told = findings.map((finding) => `${tell(finding)}\n`).join('\n')
+  const damage = integrity === 'ok' ? '' : `integrity_check: ${integrity}\n`
+  const told = damage + findings.map((finding) => `${tell(finding)}\n`).join('\n')
   mkdirSync(name, { recursive: true })
   writeFileSync(`${name}/history.jsonl`, toLines(events))
   writeFileSync(`${name}/elle.json`, forElle(events))
-  writeFileSync(`${name}/findings.txt`, `${found} findings, integrity_check: ${integrity}\n\n${told}`)
+  writeFileSync(`${name}/findings.txt`, `${found} findings\n\n${told}`)
   return `${told}
 The history is kept in ${name}:
     history.jsonl, one event a line; findings.txt, all of the above; elle.json, for elle-cli --model list-append

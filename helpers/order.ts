@@ -26,17 +26,18 @@ export function orderOf(versions: Versions, findings: Findings): number[] | unde
   return undefined
 }
 
-/** Who comes before whom. Transactions that take no part are nodes without edges. */
+/** Who comes before whom. Transactions that take no part are nodes without edges. Moments, and the ends of lists, are nodes as well. */
 function graphOf(versions: Versions): Graph {
-  const { log, writers, takesPart } = versions
-  const { length, first, key, found } = log
+  const { log, writers, takesPart, unread } = versions
+  const { length, first, key, found, longest } = log
   const events = eventsOf(versions)
   let moments = 0
-  realTime(events, (moment, transaction, ends) => {
-    if (!ends) moments = Math.max(moments, moment)
-    return transaction
+  realTime(events, (moment, _, ends) => {
+    if (!ends) moments = moment
   })
-  return new Graph(length + moments, length, (edge) => {
+  const ends = new Map([...unread.keys()].map((key, i) => [key, length + moments + i]))
+
+  return new Graph(length + moments + ends.size, length, (edge) => {
     for (let moment = 1; moment < moments; moment += 1) edge(length + moment - 1, rt, length + moment)
     realTime(events, (moment, transaction, ends) => {
       if (ends && moment < moments) edge(transaction, rt, length + moment)
@@ -49,6 +50,7 @@ function graphOf(versions: Versions): Graph {
         if (writer !== nobody) before = writer
       }
     }
+    const rivals = new Map<number, number>() // of those who are late, the first who has read a key: all others come after it
     for (let transaction = 0; transaction < length; transaction += 1) {
       if (takesPart[transaction] === 0) continue
       for (let op = first[transaction]; op < first[transaction + 1]; op += 1) {
@@ -56,6 +58,21 @@ function graphOf(versions: Versions): Graph {
         const [last, next] = [versions.lastWriter(key[op], found[op]), versions.nextWriter(key[op], found[op], transaction)]
         if (last !== nobody && last !== transaction) edge(last, wr, transaction)
         if (next !== nobody) edge(transaction, rw, next)
+        const end = ends.get(key[op])
+        if (end === undefined || found[op] !== longest[key[op]].length) continue
+        const late = unread.get(key[op]) as Set<number>
+        const rival = rivals.get(key[op])
+        if (!late.has(transaction)) edge(transaction, rw, end)
+        else if (rival !== undefined && rival !== transaction) edge(transaction, rw, rival)
+        else for (const other of late) if (other !== transaction) edge(transaction, rw, other)
+        if (late.has(transaction) && rival === undefined) rivals.set(key[op], transaction)
+      }
+    }
+    for (const [key, end] of ends) {
+      const last = versions.lastWriter(key, longest[key].length)
+      for (const late of unread.get(key) as Set<number>) {
+        if (last !== nobody && last !== late) edge(last, ww, late)
+        edge(end, ww, late)
       }
     }
   })
@@ -97,10 +114,8 @@ function tellKnot(versions: Versions, findings: Findings, graph: Graph, knot: nu
     let steps = 0
     for (const edge of edges) {
       if (edge.from >= graph.people) continue
-      const isMoment = edge.to >= graph.people
-      const rest = graph.path(isMoment ? edge.from : edge.to, edge.from, kinds, among)
-      const cycle = rest && (isMoment ? rest : [edge, ...rest])
-      if (cycle && (!best || cycle.length < best.length)) best = cycle
+      const rest = graph.path(edge.to, edge.from, kinds, among)
+      if (rest && (!best || rest.length + 1 < best.length)) best = [{ ...edge, to: rest[0].from }, ...rest]
       steps += among.size
       if (best?.length === 2 || steps > patience) break
     }
@@ -132,11 +147,16 @@ function tellKnot(versions: Versions, findings: Findings, graph: Graph, knot: nu
 }
 
 /** Tells of two that have read the same state of a key, and have both written to it, if there are such two. */
-function toldRivals({ log, place }: Versions, findings: Findings, knot: number[]): boolean {
+function toldRivals({ log, isWrite }: Versions, findings: Findings, knot: number[]): boolean {
   const { key, found, keys, length } = log
   const readers = new Map<string, number>()
   for (const transaction of knot.filter((node) => node < length)) {
-    const written = new Set(log.opsOf(transaction).flatMap((op) => (place[op] >= 0 ? key[op] : [])))
+    const written = new Set(
+      log
+        .opsOf(transaction)
+        .filter(isWrite)
+        .map((op) => key[op]),
+    )
     for (const op of log.opsOf(transaction)) {
       if (found[op] === silent || !written.has(key[op])) continue
       const state = `${key[op]} ${found[op]}`
@@ -154,14 +174,17 @@ function toldRivals({ log, place }: Versions, findings: Findings, knot: number[]
 
 /** An edge in words, and the key that it is about. */
 function because(versions: Versions, { from, kind, to }: Edge): { words: string; key?: number } {
-  const { log, place } = versions
+  const { log, place, unread } = versions
   const [one, other] = [log.name(from), log.name(to)]
   if (kind === rt) return { words: `${one} had ended before ${other} began` }
+  const isNext = (key: number, end: number) => {
+    const next = versions.nextWriter(key, end, from)
+    return next === to || (next === nobody && unread.get(key)?.has(to) === true)
+  }
   const isIt = (op: number) => {
-    if (kind === ww) return place[op] >= 0 && versions.nextWriter(log.key[op], place[op], from) === to
+    if (kind === ww) return place[op] >= 0 && isNext(log.key[op], place[op])
     if (log.found[op] === silent) return false
-    if (kind === wr) return versions.lastWriter(log.key[op], log.found[op]) === from
-    return versions.nextWriter(log.key[op], log.found[op], from) === to
+    return kind === wr ? versions.lastWriter(log.key[op], log.found[op]) === from : isNext(log.key[op], log.found[op])
   }
   const key = log.key[log.opsOf(kind === wr ? to : from).find(isIt) as number]
   const name = log.keys[key]

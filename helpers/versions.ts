@@ -15,6 +15,11 @@ export class Versions {
   readonly place: Int32Array
   /** Of each key, the one of those who have read its list who began last; -1 if nobody has. */
   readonly lastReader: Int32Array
+  /**
+   * Of a key, those who take part and have written to it what nobody has found: they come after all that was found. Who is told to have
+   * lost a write is none of them.
+   */
+  readonly unread = new Map<number, Set<number>>()
   /** Whether a transaction has a part in the order of all: it is confirmed, or somebody has found what it wrote, or it has read. */
   readonly takesPart: Uint8Array
   /** Elements that should not be there: nobody wrote them, one who was refused did, they are there twice or in a wrong order. */
@@ -65,9 +70,7 @@ export class Versions {
     return writers
   }
 
-  isWrite(op: number): boolean {
-    return this.log.kind[op] === append || this.log.kind[op] === add
-  }
+  readonly isWrite = (op: number): boolean => this.log.kind[op] === append || this.log.kind[op] === add
 
   /** Who wrote next to a key, from a place of its list on, other than the one who asks. */
   nextWriter(key: number, place: number, self: number): number {
