@@ -26,7 +26,10 @@ export function orderOf(versions: Versions, findings: Findings): number[] | unde
   return undefined
 }
 
-/** Who comes before whom. Transactions that take no part are nodes without edges. Moments, and the ends of lists, are nodes as well. */
+/**
+ * Who comes before whom. Who takes no part is a node without edges. Two more kinds of nodes save edges: the moments of `realTime`, and
+ * the tail of a list, behind which comes what nobody has found.
+ */
 function graphOf(versions: Versions): Graph {
   const { log, writers, takesPart, unread } = versions
   const { length, first, key, found, longest } = log
@@ -35,9 +38,9 @@ function graphOf(versions: Versions): Graph {
   realTime(events, (moment, _, ends) => {
     if (!ends) moments = moment
   })
-  const ends = new Map([...unread.keys()].map((key, i) => [key, length + moments + i]))
+  const tails = new Map([...unread.keys()].map((key, i) => [key, length + moments + i]))
 
-  return new Graph(length + moments + ends.size, length, (edge) => {
+  return new Graph(length + moments + tails.size, length, (edge) => {
     for (let moment = 1; moment < moments; moment += 1) edge(length + moment - 1, rt, length + moment)
     realTime(events, (moment, transaction, ends) => {
       if (ends && moment < moments) edge(transaction, rt, length + moment)
@@ -58,21 +61,21 @@ function graphOf(versions: Versions): Graph {
         const [last, next] = [versions.lastWriter(key[op], found[op]), versions.nextWriter(key[op], found[op], transaction)]
         if (last !== nobody && last !== transaction) edge(last, wr, transaction)
         if (next !== nobody) edge(transaction, rw, next)
-        const end = ends.get(key[op])
-        if (end === undefined || found[op] !== longest[key[op]].length) continue
+        const tail = tails.get(key[op])
+        if (tail === undefined || found[op] !== longest[key[op]].length) continue
         const late = unread.get(key[op]) as Set<number>
         const rival = rivals.get(key[op])
-        if (!late.has(transaction)) edge(transaction, rw, end)
+        if (!late.has(transaction)) edge(transaction, rw, tail)
         else if (rival !== undefined && rival !== transaction) edge(transaction, rw, rival)
         else for (const other of late) if (other !== transaction) edge(transaction, rw, other)
         if (late.has(transaction) && rival === undefined) rivals.set(key[op], transaction)
       }
     }
-    for (const [key, end] of ends) {
+    for (const [key, tail] of tails) {
       const last = versions.lastWriter(key, longest[key].length)
       for (const late of unread.get(key) as Set<number>) {
         if (last !== nobody && last !== late) edge(last, ww, late)
-        edge(end, ww, late)
+        edge(tail, ww, late)
       }
     }
   })

@@ -74,14 +74,14 @@ class Run {
       })
   }
 
-  /** Whether every client had this lock of the write lock's kind when it was struck before its COMMIT. */
+  /** Whether every client had this lock when it was struck before its COMMIT. */
   held(lock: string): boolean {
     const { struck } = this.outcome
     const holders = struck.filter(({ fault }) => fault === 'killed before COMMIT' || fault === 'stopped before COMMIT')
     return holders.length > 0 && holders.every(({ locks }) => locks?.includes(lock))
   }
 
-  /** How many transactions there were of a kind, and how many of them were confirmed. */
+  /** How many transactions were confirmed that do this among other things. */
   count(kind: 'append' | 'r' | 'add' | 'total'): number {
     return this.outcome.events.filter(({ type, value }) => type === 'ok' && value.some(([op]) => op === kind)).length
   }
@@ -127,11 +127,11 @@ describe.skipIf(process.platform === 'win32')('Four processes, killed and stoppe
     test('the database is intact: integrity_check says ok', () => {
       expect(log.outcome.integrity, log.report).toBe('ok')
     })
-    test('there is something to lose: of more than 2,200 transactions, most are confirmed, and hundreds of each kind', () => {
+    test('there is something to lose: of more than 2,200 transactions, at least 500 are confirmed, and 100 of each kind', () => {
       const { transactions, confirmed } = log.verdict
       expect(transactions).toBeGreaterThan(2_200)
-      expect(confirmed).toBeGreaterThan(transactions / 2)
-      for (const kind of ['append', 'r', 'add', 'total'] as const) expect(log.count(kind), kind).toBeGreaterThan(200)
+      expect(confirmed).toBeGreaterThanOrEqual(500)
+      for (const kind of ['append', 'r', 'add', 'total'] as const) expect(log.count(kind), kind).toBeGreaterThanOrEqual(100)
     })
   })
 
@@ -165,11 +165,11 @@ describe.skipIf(process.platform === 'win32')('Four processes, killed and stoppe
     test('the database is intact: integrity_check says ok', () => {
       expect(journal.outcome.integrity, journal.report).toBe('ok')
     })
-    test('there is something to lose: of more than 2,200 transactions, most are confirmed, and hundreds of each kind', () => {
+    test('there is something to lose: of more than 2,200 transactions, at least 500 are confirmed, and 100 of each kind', () => {
       const { transactions, confirmed } = journal.verdict
       expect(transactions).toBeGreaterThan(2_200)
-      expect(confirmed).toBeGreaterThan(transactions / 2)
-      for (const kind of ['append', 'r', 'add', 'total'] as const) expect(journal.count(kind), kind).toBeGreaterThan(200)
+      expect(confirmed).toBeGreaterThanOrEqual(500)
+      for (const kind of ['append', 'r', 'add', 'total'] as const) expect(journal.count(kind), kind).toBeGreaterThanOrEqual(100)
     })
   })
 
