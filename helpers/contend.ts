@@ -151,6 +151,7 @@ export class Statement implements PromiseLike<Outcome> {
    */
   async blocks(): Promise<void> {
     const since = performance.now()
+    await immediate() // who awaits the statement in the same breath comes first, always
     while (!this.#over) {
       const asleep = locksAsleep(this.#seat.thread(), this.#seat.folder)
       const silent = !tellsSleep && performance.now() - since > silence
