@@ -4,7 +4,7 @@
  * another takes the place of each that was killed, and nobody repairs anything. What each began and what it was answered, and when, by
  * the one clock they share, is written down. "Unknown" is an answer as well: it is that of one who was killed before it could answer.
  *
- * Then a checker reads this history: ../helpers/checker.ts, which chapter 97 is about. Whatever it finds is told in words, and the history
+ * Then a checker reads this history: ../helpers/history/checker.ts, which chapter 97 is about. Whatever it finds is told in words, and the history
  * kept. Which transactions there are, and who is struck at which of them, is the same in every run; what the operating system makes of it
  * is not. `npm run soak -- --minutes 60` does the same for as long as you like, with other transactions each time.
  *
@@ -15,13 +15,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { check, type Verdict } from '../helpers/checker.ts'
-import type { Anomaly } from '../helpers/findings.ts'
 import type { JournalMode } from '../helpers/fresh-database.ts'
-import type { Event } from '../helpers/history.ts'
-import { keep } from '../helpers/keep.ts'
+import { check, type Verdict } from '../helpers/history/checker.ts'
+import type { Anomaly } from '../helpers/history/findings.ts'
+import type { Event } from '../helpers/history/history.ts'
+import { keep } from '../helpers/history/keep.ts'
+import { campaign, type Fault, type Outcome, usual } from '../helpers/history/nemesis.ts'
 import { processesOf, tellsLocks } from '../helpers/kernel.ts'
-import { campaign, type Fault, type Outcome, usual } from '../helpers/nemesis.ts'
 import { showResults } from '../helpers/show.ts'
 
 /** What came of a campaign. */

@@ -1,10 +1,10 @@
 import { dirname } from 'node:path'
 import { setImmediate as immediate, setTimeout as pause } from 'node:timers/promises'
+import type { JournalMode } from '../fresh-database.ts'
+import { isStopped, locksOf, runs } from '../kernel.ts'
 import { Arena, type Place } from './arena.ts'
 import type { Accounts } from './checker.ts'
-import type { JournalMode } from './fresh-database.ts'
 import { type Event, inOrder } from './history.ts'
-import { isStopped, locksOf, runs } from './kernel.ts'
 import { Random } from './random.ts'
 import { type Plan, Workload } from './workload.ts'
 

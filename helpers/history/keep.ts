@@ -6,7 +6,7 @@ import { tell } from './findings.ts'
 import { forElle, toLines } from './history.ts'
 import type { Campaign, Outcome } from './nemesis.ts'
 
-const histories = fileURLToPath(new URL('../.vitest/histories', import.meta.url))
+const histories = fileURLToPath(new URL('../../.vitest/histories', import.meta.url))
 
 /**
  * Keeps a history in which something is wrong: as JSON lines, as elle-cli reads it, and what was found. Returns a text that says where,

@@ -1,5 +1,5 @@
-import { Child, type Message } from './child.ts'
-import { freshDatabase, type JournalMode } from './fresh-database.ts'
+import { Child, type Message } from '../child.ts'
+import { freshDatabase, type JournalMode } from '../fresh-database.ts'
 import type { Event, Op } from './history.ts'
 import type { Plan, Workload } from './workload.ts'
 
