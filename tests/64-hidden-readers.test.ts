@@ -35,10 +35,10 @@ describe('What makes a transaction a reader, write-ahead log', () => {
     test.fails('myth: to ask for a PRAGMA is not to read the database', () => {
       expect(write.code).toBe('SQLITE_OK')
     })
-    test('the first is turned away with SQLITE_BUSY_SNAPSHOT: PRAGMA user_version has made it a reader', () => {
+    test('the first is turned away with SQLITE_BUSY_SNAPSHOT after PRAGMA user_version', () => {
       expect(write.code).toBe('SQLITE_BUSY_SNAPSHOT')
     })
-    test('the first, asking again after BEGIN IMMEDIATE, is told version 1, and has nothing left to migrate', () => {
+    test('the first, asking again after BEGIN IMMEDIATE, is told version 1', () => {
       expect(replayed.rows).toEqual([{ user_version: 1 }])
     })
   })
@@ -267,7 +267,7 @@ describe('What makes a transaction a reader, write-ahead log', () => {
     test.fails('myth: a transaction sees all its files at one moment', () => {
       expect(n.rows).toEqual([{ n: 0 }])
     })
-    test('the reader gets n = 1, SQLITE_OK, as committed after its BEGIN, and its first look into the other file', () => {
+    test('the reader gets n = 1, SQLITE_OK, which was committed after it had read the other file', () => {
       expect(n).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 1 }] })
     })
     test('the reader does not get the line that was committed together with it', () => {
@@ -522,7 +522,7 @@ describe('SAVEPOINT outside a transaction, write-ahead log', () => {
     test.fails('myth: SAVEPOINT outside a transaction takes the write lock', () => {
       expect(others.code).toBe('SQLITE_BUSY')
     })
-    test('the other writes, SQLITE_OK: SAVEPOINT outside a transaction is deferred, like BEGIN', () => {
+    test('the other writes, SQLITE_OK: SAVEPOINT outside a transaction is deferred', () => {
       expect(others.code).toBe('SQLITE_OK')
     })
     test('the first sees what the other wrote after SAVEPOINT: n is 1', () => {
