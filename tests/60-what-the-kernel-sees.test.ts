@@ -205,7 +205,7 @@ describe.skipIf(!tellsLocks)('The locks of a process, rollback journal (needs /p
         await holder`BEGIN IMMEDIATE`
         const turn = writer`BEGIN EXCLUSIVE`
         await turn.blocks()
-        await holder`COMMIT`
+        await holder`ROLLBACK`
         await turn
         await writer`COMMIT`
         await reader`BEGIN`

@@ -474,7 +474,7 @@ describe('One statement that reads and writes, rollback journal', () => {
     let write: Outcome, story: Story
 
     beforeAll(async () => {
-      story = await contend('delete', { holder: { timeout: 0 }, waiter: { timeout: 5_000 } }, async ({ holder, waiter }) => {
+      story = await contend('delete', { holder: { timeout: 5_000 }, waiter: { timeout: 5_000 } }, async ({ holder, waiter }) => {
         await holder`BEGIN IMMEDIATE`
         await waiter`BEGIN`
         const turn = waiter`UPDATE counter SET n = (SELECT max(n) FROM counter) + 1 RETURNING n`
