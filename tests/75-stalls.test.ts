@@ -21,7 +21,7 @@ describe.skipIf(withoutProc)('A holder that is stopped, rollback journal (needs 
     let hasty: Outcome, late: Outcome, read: Outcome, own: Outcome, commit: Outcome, begin: Outcome, seen: Outcome, story: Story
 
     beforeAll(async () => {
-      const cast = { holder: { timeout: 0 }, hasty: { timeout: 0 }, late: { timeout: 100 }, waiter: { timeout: 5_000 } }
+      const cast = { holder: { timeout: 5_000 }, hasty: { timeout: 0 }, late: { timeout: 100 }, waiter: { timeout: 5_000 } }
       story = await contend('delete', cast, async (contenders) => {
         const { holder, waiter } = contenders
         await holder`BEGIN IMMEDIATE`
