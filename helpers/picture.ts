@@ -233,7 +233,8 @@ function wordsOf(moment: Moment, story: Story, cells: number, continued: boolean
 /** Text in lines of so many characters at the most. What is more than `most` lines is left out. */
 function wrapped(text: string, cells: number, most = Infinity): string[] {
   const lines: string[] = []
-  for (const word of text.trim().split(/\s+/)) {
+  const words = text.trim().split(/\s+/)
+  for (const word of words.flatMap((word) => (word.length > cells ? word.split(/(?=\()/) : word))) {
     const longer = lines.length > 0 ? `${lines[lines.length - 1]} ${word}` : word
     if (longer.length <= cells) lines.splice(-1, 1, longer)
     else lines.push(...(word.match(new RegExp(`.{1,${cells}}`, 'gsu')) ?? []))
