@@ -2,7 +2,8 @@
  * A checkpoint copies the write-ahead log back into the database file. `PRAGMA wal_checkpoint` does not fail when it is kept from it:
  * it answers one row, and whoever does not read that row does not learn it. (https://sqlite.org/pragma.html#pragma_wal_checkpoint has
  * the first column, busy, 1 for a blocked FULL, RESTART or TRUNCATE; a PASSIVE one has it too, while another checkpoint is at work.)
- * VACUUM, CREATE INDEX and ANALYZE are writers like any other. VACUUM INTO only reads, and a backup reads a step at a time.
+ * VACUUM, CREATE INDEX and ANALYZE are writers like any other. VACUUM INTO only reads, and a backup reads a step at a time; what it says
+ * when it is kept out is its library's affair.
  *
  * https://sqlite.org/wal.html#ckpt · https://sqlite.org/c3ref/wal_checkpoint_v2.html · https://sqlite.org/lang_vacuum.html · https://sqlite.org/backup.html
  */
@@ -14,7 +15,7 @@ import { heldWaiting } from '../helpers/timeline.ts'
 
 describe('Checkpoints, no timeout, write-ahead log', { tags: ['q27'] }, () => {
   describe('when a reader has an old snapshot', () => {
-    let passive: Outcome, full: Outcome, restart: Outcome, truncate: Outcome, read: Outcome, story: Story
+    let noop: Outcome, passive: Outcome, full: Outcome, restart: Outcome, truncate: Outcome, read: Outcome, story: Story
 
     beforeAll(async () => {
       const cast = { writer: { timeout: 0 }, reader: { timeout: 0 }, checkpointer: { timeout: 0 } }
@@ -23,6 +24,7 @@ describe('Checkpoints, no timeout, write-ahead log', { tags: ['q27'] }, () => {
         await reader`BEGIN`
         await reader`SELECT n FROM counter`
         await writer`UPDATE counter SET n = n + 1`
+        noop = await checkpointer`PRAGMA wal_checkpoint(NOOP)`
         passive = await checkpointer`PRAGMA wal_checkpoint(PASSIVE)`
         full = await checkpointer`PRAGMA wal_checkpoint(FULL)`
         restart = await checkpointer`PRAGMA wal_checkpoint(RESTART)`
@@ -32,6 +34,9 @@ describe('Checkpoints, no timeout, write-ahead log', { tags: ['q27'] }, () => {
     })
     beforeEach((context) => show(context, story))
 
+    test('the NOOP checkpoint copies nothing, and tells that the log has two frames', () => {
+      expect(noop.rows).toEqual([{ busy: 0, log: 2, checkpointed: 0 }])
+    })
     test('the PASSIVE checkpoint copies what the reader sees, one frame of two, and does not call that busy', () => {
       expect(passive.rows).toEqual([{ busy: 0, log: 2, checkpointed: 1 }])
     })
@@ -50,7 +55,7 @@ describe('Checkpoints, no timeout, write-ahead log', { tags: ['q27'] }, () => {
   })
 
   describe('when a reader has the newest snapshot', () => {
-    let full: Outcome, restart: Outcome, truncate: Outcome, later: Outcome, story: Story
+    let full: Outcome, restart: Outcome, truncate: Outcome, story: Story
 
     beforeAll(async () => {
       const cast = { writer: { timeout: 0 }, reader: { timeout: 0 }, checkpointer: { timeout: 0 } }
@@ -61,8 +66,6 @@ describe('Checkpoints, no timeout, write-ahead log', { tags: ['q27'] }, () => {
         full = await checkpointer`PRAGMA wal_checkpoint(FULL)`
         restart = await checkpointer`PRAGMA wal_checkpoint(RESTART)`
         truncate = await checkpointer`PRAGMA wal_checkpoint(TRUNCATE)`
-        await reader`COMMIT`
-        later = await checkpointer`PRAGMA wal_checkpoint(TRUNCATE)`
       })
     })
     beforeEach((context) => show(context, story))
@@ -76,13 +79,10 @@ describe('Checkpoints, no timeout, write-ahead log', { tags: ['q27'] }, () => {
         [{ busy: 1, log: 1, checkpointed: 1 }],
       ])
     })
-    test('the TRUNCATE checkpoint leaves a log of no frames once the reader has left', () => {
-      expect(later.rows).toEqual([{ busy: 0, log: 0, checkpointed: 0 }])
-    })
   })
 
   describe('when a writer is inside', () => {
-    let passive: Outcome, full: Outcome, story: Story
+    let passive: Outcome, full: Outcome, restart: Outcome, truncate: Outcome, story: Story
 
     beforeAll(async () => {
       story = await contend('wal', { writer: { timeout: 0 }, checkpointer: { timeout: 0 } }, async ({ writer, checkpointer }) => {
@@ -91,6 +91,8 @@ describe('Checkpoints, no timeout, write-ahead log', { tags: ['q27'] }, () => {
         await writer`UPDATE counter SET n = n + 1`
         passive = await checkpointer`PRAGMA wal_checkpoint(PASSIVE)`
         full = await checkpointer`PRAGMA wal_checkpoint(FULL)`
+        restart = await checkpointer`PRAGMA wal_checkpoint(RESTART)`
+        truncate = await checkpointer`PRAGMA wal_checkpoint(TRUNCATE)`
       })
     })
     beforeEach((context) => show(context, story))
@@ -98,8 +100,9 @@ describe('Checkpoints, no timeout, write-ahead log', { tags: ['q27'] }, () => {
     test('the PASSIVE checkpoint copies all that is committed', () => {
       expect(passive.rows).toEqual([{ busy: 0, log: 1, checkpointed: 1 }])
     })
-    test('the FULL checkpoint says busy = 1, although all that is committed is copied', () => {
-      expect(full.rows).toEqual([{ busy: 1, log: 1, checkpointed: 1 }])
+    test('the FULL, the RESTART and the TRUNCATE checkpoint say busy = 1, although all that is committed is copied', () => {
+      const busy = [{ busy: 1, log: 1, checkpointed: 1 }]
+      expect([full.rows, restart.rows, truncate.rows]).toEqual([busy, busy, busy])
     })
   })
 
@@ -121,9 +124,38 @@ describe('Checkpoints, no timeout, write-ahead log', { tags: ['q27'] }, () => {
   })
 })
 
+describe('Checkpoints, no timeout, rollback journal', { tags: ['q27'] }, () => {
+  describe('when a writer is inside', () => {
+    let checkpoints: Outcome[], story: Story
+
+    beforeAll(async () => {
+      story = await contend(
+        'delete',
+        { writer: { timeout: 0 }, checkpointer: { timeout: 0 } },
+        async ({ writer, checkpointer }) => {
+          await writer`BEGIN IMMEDIATE`
+          checkpoints = [
+            await checkpointer`PRAGMA wal_checkpoint(NOOP)`,
+            await checkpointer`PRAGMA wal_checkpoint(PASSIVE)`,
+            await checkpointer`PRAGMA wal_checkpoint(FULL)`,
+            await checkpointer`PRAGMA wal_checkpoint(RESTART)`,
+            await checkpointer`PRAGMA wal_checkpoint(TRUNCATE)`,
+          ]
+        },
+      )
+    })
+    beforeEach((context) => show(context, story))
+
+    test('no checkpoint of any kind finds a log, nor is one busy: each says busy = 0, and -1 for both numbers', () => {
+      expect(checkpoints.map(({ rows }) => rows)).toEqual(Array(5).fill([{ busy: 0, log: -1, checkpointed: -1 }]))
+    })
+  })
+})
+
 describe('Checkpoints with a timeout, write-ahead log', { tags: ['q27'] }, () => {
   describe('when a FULL checkpoint waits for a reader with an old snapshot', () => {
-    let passive: Outcome, read: Outcome, write: Outcome, second: Outcome, third: Outcome, full: Outcome, story: Story
+    let passive: Outcome, read: Outcome, write: Outcome, second: Outcome, third: Outcome, noop: Outcome, full: Outcome
+    let story: Story
 
     beforeAll(async () => {
       const timeout = 5_000
@@ -140,6 +172,7 @@ describe('Checkpoints with a timeout, write-ahead log', { tags: ['q27'] }, () =>
         write = await writer`UPDATE counter SET n = n + 1`
         second = await other`PRAGMA wal_checkpoint(FULL)`
         third = await other`PRAGMA wal_checkpoint(PASSIVE)`
+        noop = await other`PRAGMA wal_checkpoint(NOOP)`
         await reader`COMMIT`
         full = await turn
       })
@@ -153,7 +186,7 @@ describe('Checkpoints with a timeout, write-ahead log', { tags: ['q27'] }, () =>
     test('the FULL checkpoint waits until the reader has left, and has copied both frames', () => {
       expect(full.rows).toEqual([{ busy: 0, log: 2, checkpointed: 2 }])
     })
-    test.fails('myth: a checkpoint locks readers out', () => {
+    test.fails('myth: a FULL checkpoint locks readers out', () => {
       expect(read.code).toBe('SQLITE_BUSY')
     })
     test('one who comes to read meanwhile reads, SQLITE_OK', () => {
@@ -166,8 +199,9 @@ describe('Checkpoints with a timeout, write-ahead log', { tags: ['q27'] }, () =>
       expect(second.rows).toEqual([{ busy: 1, log: -1, checkpointed: -1 }])
       expect(second.waited).toBeLessThan(1_000)
     })
-    test('a second checkpoint says busy = 1 even if it is PASSIVE', () => {
+    test('a second checkpoint says busy = 1 even if it is PASSIVE, and not if it is NOOP', () => {
       expect(third.rows).toEqual([{ busy: 1, log: -1, checkpointed: -1 }])
+      expect(noop.rows).toEqual([{ busy: 0, log: 2, checkpointed: 1 }])
     })
   })
 
@@ -203,6 +237,45 @@ describe('Checkpoints with a timeout, write-ahead log', { tags: ['q27'] }, () =>
     })
     test('the writer has to wait for the checkpoint, and starts the log over: it has one frame', () => {
       expect(after.rows).toEqual([{ busy: 0, log: 1, checkpointed: 1 }])
+    })
+  })
+
+  describe('when a TRUNCATE checkpoint waits for a writer, and another for a reader', () => {
+    let early: Outcome, read: Outcome, write: Outcome, late: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { writer: { timeout: 0 }, checkpointer: { timeout: 5_000 }, reader: { timeout: 0 }, newcomer: { timeout: 0 } }
+      story = await contend('wal', cast, async ({ writer, checkpointer, reader, newcomer }) => {
+        await writer`BEGIN IMMEDIATE`
+        await writer`UPDATE counter SET n = n + 1`
+        const turn = checkpointer`PRAGMA wal_checkpoint(TRUNCATE)`
+        await turn.blocks()
+        await writer`COMMIT`
+        early = await turn
+        await writer`UPDATE counter SET n = n + 1`
+        await reader`BEGIN`
+        await reader`SELECT n FROM counter`
+        const next = checkpointer`PRAGMA wal_checkpoint(TRUNCATE)`
+        await next.blocks()
+        read = await newcomer`SELECT n FROM counter`
+        write = await writer`UPDATE counter SET n = n + 1`
+        await reader`COMMIT`
+        late = await next
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the TRUNCATE checkpoint waits until the writer has left, and leaves a log of no frames', () => {
+      expect(early.rows).toEqual([{ busy: 0, log: 0, checkpointed: 0 }])
+    })
+    test('the other waits until the reader has left, though its snapshot is the newest, and leaves a log of no frames', () => {
+      expect(late.rows).toEqual([{ busy: 0, log: 0, checkpointed: 0 }])
+    })
+    test('a newcomer reads while the checkpoint waits for the reader', () => {
+      expect(read.rows).toEqual([{ n: 2 }])
+    })
+    test('the writer is turned away with SQLITE_BUSY while the checkpoint waits for the reader', () => {
+      expect(write.code).toBe('SQLITE_BUSY')
     })
   })
 
@@ -296,10 +369,10 @@ describe('One long reader, write-ahead log', { tags: ['q28'] }, () => {
     test('the log grows by a frame with each commit, to twenty-one, though it is checkpointed', () => {
       expect(twenty.rows).toEqual([{ busy: 0, log: 21, checkpointed: 1 }])
     })
-    test.fails('myth: when the reader has left, a checkpoint empties the log', () => {
+    test.fails('myth: when the reader has left, a PASSIVE checkpoint empties the log', () => {
       expect(left.rows).toEqual([{ busy: 0, log: 0, checkpointed: 0 }])
     })
-    test('a checkpoint copies all twenty-one frames when the reader has left, SQLITE_OK, and leaves them in the log', () => {
+    test('a PASSIVE checkpoint copies all twenty-one frames when the reader has left, SQLITE_OK, and leaves them in the log', () => {
       expect(left).toMatchObject({ code: 'SQLITE_OK', rows: [{ busy: 0, log: 21, checkpointed: 21 }] })
     })
     test('the next writer starts the log over, with one frame', () => {
@@ -308,7 +381,7 @@ describe('One long reader, write-ahead log', { tags: ['q28'] }, () => {
   })
 
   describe('when the reader came after everything had been copied', () => {
-    let during: Outcome, after: Outcome, story: Story
+    let during: Outcome, story: Story
 
     beforeAll(async () => {
       const cast = { writer: { timeout: 0 }, reader: { timeout: 0 }, checkpointer: { timeout: 0 } }
@@ -319,17 +392,12 @@ describe('One long reader, write-ahead log', { tags: ['q28'] }, () => {
         await reader`SELECT n FROM counter`
         for (let i = 0; i < 3; i++) await writer`UPDATE counter SET n = n + 1`
         during = await checkpointer`PRAGMA wal_checkpoint(PASSIVE)`
-        await reader`COMMIT`
-        after = await checkpointer`PRAGMA wal_checkpoint(PASSIVE)`
       })
     })
     beforeEach((context) => show(context, story))
 
     test('the reader lets no frame of three be copied into the database', () => {
       expect(during.rows).toEqual([{ busy: 0, log: 3, checkpointed: 0 }])
-    })
-    test('a checkpoint copies all three when the reader has left', () => {
-      expect(after.rows).toEqual([{ busy: 0, log: 3, checkpointed: 3 }])
     })
   })
 
@@ -441,27 +509,57 @@ describe('VACUUM, write-ahead log', { tags: ['q29'] }, () => {
 
 describe('VACUUM, rollback journal', { tags: ['q29'] }, () => {
   describe('when someone reads', () => {
-    let refused: Outcome, vacuum: Outcome, story: Story
+    let refused: Outcome, read: Outcome, write: Outcome, vacuum: Outcome, story: Story
 
     beforeAll(async () => {
-      const cast = { reader: { timeout: 0 }, vacuumer: { timeout: 5_000 }, newcomer: { timeout: 0 } }
-      story = await contend('delete', cast, async ({ reader, vacuumer, newcomer }) => {
+      const cast = { reader: { timeout: 0 }, vacuumer: { timeout: 0 }, writer: { timeout: 0 }, newcomer: { timeout: 0 } }
+      story = await contend('delete', cast, async ({ reader, vacuumer, writer, newcomer }) => {
         await reader`BEGIN`
         await reader`SELECT n FROM counter`
+        refused = await vacuumer`VACUUM`
+        await vacuumer`PRAGMA busy_timeout = 5000`
         const turn = vacuumer`VACUUM`
         await turn.blocks()
-        refused = await newcomer`SELECT n FROM counter`
+        read = await newcomer`SELECT n FROM counter`
+        write = await writer`UPDATE counter SET n = n + 1`
         await reader`COMMIT`
         vacuum = await turn
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('the vacuumer waits until the reader has left', () => {
+    test('the vacuumer, without a timeout, is turned away with SQLITE_BUSY', () => {
+      expect(refused.code).toBe('SQLITE_BUSY')
+    })
+    test('the vacuumer, with a timeout, waits until the reader has left', () => {
       expect(vacuum.code).toBe('SQLITE_OK')
     })
-    test('the vacuumer keeps a newcomer from reading, with SQLITE_BUSY, while it waits', () => {
+    test('the vacuumer keeps a newcomer from reading, and a writer from writing, with SQLITE_BUSY, while it waits', () => {
+      expect([read.code, write.code]).toEqual(['SQLITE_BUSY', 'SQLITE_BUSY'])
+    })
+  })
+
+  describe('when someone writes', () => {
+    let refused: Outcome, vacuum: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('delete', { writer: { timeout: 0 }, vacuumer: { timeout: 0 } }, async ({ writer, vacuumer }) => {
+        await writer`BEGIN IMMEDIATE`
+        refused = await vacuumer`VACUUM`
+        await vacuumer`PRAGMA busy_timeout = 5000`
+        const turn = vacuumer`VACUUM`
+        await turn.blocks()
+        await writer`COMMIT`
+        vacuum = await turn
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the vacuumer, without a timeout, is turned away with SQLITE_BUSY', () => {
       expect(refused.code).toBe('SQLITE_BUSY')
+    })
+    test('the vacuumer, with a timeout, waits until the writer has left', () => {
+      expect(vacuum.code).toBe('SQLITE_OK')
     })
   })
 })
@@ -539,10 +637,10 @@ describe('VACUUM INTO, rollback journal', { tags: ['q29'] }, () => {
   })
 })
 
-// The library is better-sqlite3; a step copies a page, and the database has two.
+// A step copies a page, and the database has two.
 const copier = { timeout: 0, program: 'backup.ts', driver: 'better-sqlite3' } as const
 
-describe('The backup API, write-ahead log', { tags: ['q29'] }, () => {
+describe('The backup API of better-sqlite3, write-ahead log', { tags: ['q29'] }, () => {
   describe('when someone writes between two steps', () => {
     let begin: Outcome, one: Outcome, update: Outcome, two: Outcome, early: Outcome, last: Outcome, late: Outcome
     let copied: Outcome, story: Story
@@ -561,7 +659,7 @@ describe('The backup API, write-ahead log', { tags: ['q29'] }, () => {
     })
     beforeEach((context) => show(context, story))
 
-    test.fails('myth: a backup keeps writers out until it is done', () => {
+    test.fails('myth: a backup of better-sqlite3 keeps writers out until it is done', () => {
       expect(update.code).toBe('SQLITE_BUSY')
     })
     test('the writer writes and commits, SQLITE_OK, and the copy has what it has written', () => {
@@ -653,7 +751,7 @@ describe('The backup API, write-ahead log', { tags: ['q29'] }, () => {
   })
 })
 
-describe('The backup API, rollback journal', { tags: ['q29'] }, () => {
+describe('The backup API of better-sqlite3, rollback journal', { tags: ['q29'] }, () => {
   describe('when someone writes, and commits between two steps', () => {
     let beside: Outcome, commit: Outcome, after: Outcome, story: Story
 
@@ -720,7 +818,7 @@ describe('The backup API, rollback journal', { tags: ['q29'] }, () => {
     })
     beforeEach((context) => show(context, story))
 
-    test.fails('myth: a backup that is kept out says so', () => {
+    test.fails('myth: a backup of better-sqlite3 that is kept out says so', () => {
       expect(begin.code).toBe('SQLITE_BUSY')
     })
     test('the copier gets SQLITE_OK from better-sqlite3, and that nothing remains', () => {
@@ -728,6 +826,72 @@ describe('The backup API, rollback journal', { tags: ['q29'] }, () => {
     })
     test('the copier has no copy: the file it opens has no table', () => {
       expect(tables.rows).toEqual([])
+    })
+  })
+})
+
+describe('The backup API of node:sqlite, write-ahead log', { tags: ['q29'] }, () => {
+  describe('when someone reads and someone writes', () => {
+    let backup: Outcome, copied: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { reader: { timeout: 0 }, writer: { timeout: 0 }, copier: { ...copier, driver: 'node:sqlite' } } as const
+      story = await contend('wal', cast, async ({ reader, writer, copier }) => {
+        await reader`BEGIN`
+        await reader`SELECT n FROM counter`
+        await writer`UPDATE counter SET n = n + 1`
+        await writer`BEGIN IMMEDIATE`
+        await writer`UPDATE counter SET n = n + 1`
+        backup = await copier`.backup copy.db`
+        await copier`ATTACH 'copy.db' AS copy`
+        copied = await copier`SELECT n FROM copy.counter`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the copier copies both pages beside a reader and a writer, and the copy has what is committed', () => {
+      expect(backup.rows).toEqual([{ pages: 2 }])
+      expect(copied.rows).toEqual([{ n: 1 }])
+    })
+  })
+})
+
+describe('The backup API of node:sqlite, rollback journal', { tags: ['q29'] }, () => {
+  describe('when someone holds an exclusive lock as the backup begins', () => {
+    let backup: Outcome, left: Outcome, again: Outcome, story: Story
+
+    beforeAll(async () => {
+      const driver = 'node:sqlite'
+      const cast = {
+        copier: { ...copier, driver, timeout: 100 },
+        holder: { timeout: 0 },
+        looker: { timeout: 0, driver },
+      } as const
+      story = await contend('delete', cast, async ({ copier, holder, looker }) => {
+        await holder`BEGIN EXCLUSIVE`
+        backup = await copier`.backup copy.db`.mayAnswer("SQLite's error 0")
+        await holder`COMMIT`
+        await looker`ATTACH 'file:copy.db?mode=ro' AS copy` // which is an error where there is no file
+        left = await looker`PRAGMA copy.page_count`
+        again = await copier`.backup copy.db`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test.fails('myth: a backup of node:sqlite that is kept out is SQLITE_BUSY', () => {
+      expect(backup.code).toBe('SQLITE_BUSY')
+    })
+    test('the copier gets SQLite\'s error 0 from node:sqlite, "not an error"', () => {
+      expect(backup).toMatchObject({ code: "SQLite's error 0", message: 'not an error' })
+    })
+    test('the copier gets it after its whole timeout of 100 ms', () => {
+      expect(backup.waited).toBeGreaterThanOrEqual(100)
+    })
+    test('the copier leaves a file of no pages', () => {
+      expect(left.rows).toEqual([{ page_count: 0 }])
+    })
+    test('the copier copies both pages into that file when the holder has left', () => {
+      expect(again.rows).toEqual([{ pages: 2 }])
     })
   })
 })
@@ -854,6 +1018,77 @@ describe('Work on the schema, no timeout, rollback journal', { tags: ['q29'] }, 
 
     test('the checker is turned away from PRAGMA integrity_check with SQLITE_BUSY', () => {
       expect(check.code).toBe('SQLITE_BUSY')
+    })
+  })
+})
+
+describe('Work on the schema with a timeout, write-ahead log', { tags: ['q29'] }, () => {
+  describe('when someone builds an index after a writer, and before the next', () => {
+    let index: Outcome, update: Outcome, story: Story
+
+    beforeAll(async () => {
+      story = await contend('wal', { writer: { timeout: 5_000 }, builder: { timeout: 5_000 } }, async ({ writer, builder }) => {
+        await writer`BEGIN IMMEDIATE`
+        await builder`BEGIN`
+        const turn = builder`CREATE INDEX by_n ON counter (n)`
+        await turn.blocks()
+        await writer`COMMIT`
+        index = await turn
+        const turnOfWriter = writer`UPDATE counter SET n = n + 1`
+        await turnOfWriter.blocks()
+        await builder`COMMIT`
+        update = await turnOfWriter
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the builder waits until the writer has left', () => {
+      expect(index.code).toBe('SQLITE_OK')
+    })
+    test('the writer waits until the builder has committed', () => {
+      expect(update.code).toBe('SQLITE_OK')
+    })
+  })
+})
+
+describe('Work on the schema with a timeout, rollback journal', { tags: ['q29'] }, () => {
+  describe('when someone builds an index after a writer, and beside a reader', () => {
+    let index: Outcome, read: Outcome, commit: Outcome, late: Outcome, update: Outcome, story: Story
+
+    beforeAll(async () => {
+      const timeout = 5_000
+      const cast = { writer: { timeout }, builder: { timeout }, reader: { timeout }, newcomer: { timeout } }
+      story = await contend('delete', cast, async ({ writer, builder, reader, newcomer }) => {
+        await writer`BEGIN IMMEDIATE`
+        await builder`BEGIN`
+        const turn = builder`CREATE INDEX by_n ON counter (n)`
+        await turn.blocks()
+        await writer`COMMIT`
+        index = await turn
+        await reader`BEGIN`
+        read = await reader`SELECT n FROM counter`
+        const turnAtCommit = builder`COMMIT`
+        await turnAtCommit.blocks()
+        const turnOfNewcomer = newcomer`SELECT n FROM counter`
+        await turnOfNewcomer.blocks()
+        const turnOfWriter = writer`UPDATE counter SET n = n + 1`
+        await turnOfWriter.blocks()
+        await reader`COMMIT`
+        commit = await turnAtCommit
+        late = await turnOfNewcomer
+        update = await turnOfWriter
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the builder waits with CREATE INDEX until the writer has left', () => {
+      expect(index.code).toBe('SQLITE_OK')
+    })
+    test('the reader is admitted before the builder comes to COMMIT, and the builder waits there until the reader has left', () => {
+      expect([read.code, commit.code]).toEqual(['SQLITE_OK', 'SQLITE_OK'])
+    })
+    test('a newcomer who reads and the writer wait until the builder has committed', () => {
+      expect([late.code, update.code]).toEqual(['SQLITE_OK', 'SQLITE_OK'])
     })
   })
 })
