@@ -1,26 +1,59 @@
 /**
  * Errors that are taken for "database is locked". "database table is locked" is SQLITE_LOCKED: a connection is in its own way, or in
  * that of one with which it shares a cache, and no timeout applies. SQLITE_BUSY_RECOVERY is "database is locked" like any other, and
- * the timeout applies. SQLITE_PROTOCOL is not told here: it takes a race that goes on for seconds, and no lock-step leads to it.
+ * the timeout applies. SQLITE_PROTOCOL is "locking protocol": a reader finds the header of the log's index half written, may not mend
+ * it, for a writer is inside, and gives up after ten seconds of SQLite's own, whatever its timeout. A writer that is stopped half-way
+ * through the header leaves it so; here another process changes one byte.
  *
  * Where something may only be read, locks are not the matter, and no timeout applies. In WAL mode the `-wal` and `-shm` files have
  * to be there, or to be created, even for a SELECT, unless it is with `immutable=1`: so the documentation says, and so it is. What it does
- * not say is the code: in a folder that one may only read it is SQLITE_READONLY_DIRECTORY, which is documented for those who write. (On
- * a file system that is mounted read-only, seen by hand, it is SQLITE_CANTOPEN.)
+ * not say is the code: in a folder that one may only read it is SQLITE_READONLY_DIRECTORY, which is documented for those who write.
  *
  * https://sqlite.org/rescode.html#locked · https://sqlite.org/sharedcache.html · https://sqlite.org/rescode.html#busy_recovery ·
+ * https://sqlite.org/rescode.html#protocol · https://sqlite.org/walformat.html#walidxfmt ·
  * https://sqlite.org/rescode.html#readonly_rollback · https://sqlite.org/lang_transaction.html · https://sqlite.org/wal.html#readonly ·
  * https://sqlite.org/rescode.html#readonly_directory
  */
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { contend, type Outcome, type Story } from '../helpers/contend.ts'
 import { tellsLocks } from '../helpers/kernel.ts'
 import { show } from '../helpers/show.ts'
 
 const withoutPermissions = process.platform === 'win32' // which has others than POSIX
 
+/** One holds the write lock when the index of its log becomes half written, and two newcomers read. */
+async function readHalfWritten() {
+  let ofHasty!: Outcome, ofPatient!: Outcome, after!: Outcome
+  // Opened alike, for a contender is given as much patience as it is opened with; the hasty one gives up its timeout then.
+  const newcomer = { timeout: 60_000 }
+  const keeper = { timeout: 0, program: 'housekeeper.ts' }
+  const cast = { holder: { timeout: 0 }, keeper, hasty: newcomer, patient: newcomer }
+  const story = await contend('wal', cast, async ({ holder, keeper, hasty, patient }) => {
+    await holder`BEGIN IMMEDIATE`
+    await holder`UPDATE counter SET n = n + 1`
+    await hasty`PRAGMA busy_timeout = 0`
+    await keeper`.flip database.db-shm 56` // in the second copy of the header, which a writer writes before the first
+    const hastily = hasty`SELECT n FROM counter`.mayAnswer('SQLITE_PROTOCOL')
+    const patiently = patient`SELECT n FROM counter`.mayAnswer('SQLITE_PROTOCOL')
+    ofHasty = await hastily
+    ofPatient = await patiently
+    await holder`COMMIT`
+    after = await hasty`SELECT n FROM counter`
+  })
+  return { ofHasty, ofPatient, after, story }
+}
+
+/** It sleeps for ten seconds, so it begins with the chapter, goes on beside the other stories, and is told last. */
+let halfWritten: ReturnType<typeof readHalfWritten>
+
+beforeAll(() => {
+  halfWritten = readHalfWritten()
+  halfWritten.catch(() => {}) // awaited later
+})
+afterAll(() => Promise.allSettled([halfWritten]))
+
 describe('A connection in its own way, five-second timeout, write-ahead log', () => {
-  describe('when it drops a table in the middle of a SELECT from another, node:sqlite', { tags: ['q32'] }, () => {
+  describe('when it drops a table in the middle of a SELECT from another, node:sqlite', { tags: ['q32', 'q38'] }, () => {
     let drop: Outcome, write: Outcome, after: Outcome, story: Story
 
     beforeAll(async () => {
@@ -74,7 +107,7 @@ describe('A connection in its own way, five-second timeout, write-ahead log', ()
     })
   })
 
-  describe('when it wants a checkpoint in the middle of its own SELECT', { tags: ['q32'] }, () => {
+  describe('when it wants a checkpoint in the middle of its own SELECT', { tags: ['q32', 'q38'] }, () => {
     let checkpoint: Outcome, after: Outcome, story: Story
 
     beforeAll(async () => {
@@ -203,7 +236,7 @@ describe('Two connections of one process with a shared cache, five-second timeou
     })
   })
 
-  describe('when one is reading', { tags: ['q32'] }, () => {
+  describe('when one is reading', { tags: ['q32', 'q38'] }, () => {
     let refused: Outcome, elsewhere: Outcome, repeated: Outcome, story: Story
 
     beforeAll(async () => {
@@ -355,25 +388,29 @@ describe('A transaction within a transaction, rollback journal', () => {
 })
 
 describe.skipIf(!tellsLocks)('After a crash, write-ahead log (needs /proc)', () => {
-  describe('when one recovers the log that another has left behind', { tags: ['q33'] }, () => {
-    let refused: Outcome, late: Outcome, read: Outcome, story: Story
+  describe('when one recovers the log that another has left behind', { tags: ['q33', 'q38'] }, () => {
+    let recovery: Outcome, refused: Outcome, late: Outcome, read: Outcome, repeated: Outcome, story: Story
 
     beforeAll(async () => {
       const recoverer = { timeout: 0, program: 'crash.ts' }
       const cast = { recoverer, newcomer: { timeout: 0 }, late: { timeout: 100 }, waiter: { timeout: 5_000 } }
       story = await contend('wal', cast, async ({ recoverer, newcomer, late: hasty, waiter }) => {
         await recoverer`.crash PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = OFF; CREATE TABLE ballast AS SELECT zeroblob(20000000)`
-        await recoverer`.recover`
+        recovery = await recoverer`.recover`
         refused = await newcomer`SELECT n FROM counter`
         late = await hasty`SELECT n FROM counter`
         const turn = waiter`SELECT n FROM counter`
         await turn.blocks()
         await recoverer`.resume`
         read = await turn
+        repeated = await newcomer`SELECT n FROM counter`
       })
     })
     beforeEach((context) => show(context, story))
 
+    test('whoever recovers, though it only reads, holds RECOVER, and with it WRITE and CKPT, beside its own SHARED and DMS', () => {
+      expect(recovery.rows.map(({ lock }) => lock)).toEqual(['SHARED', 'WRITE', 'CKPT', 'RECOVER', 'DMS'])
+    })
     test('a newcomer without a timeout is turned away with SQLITE_BUSY_RECOVERY, though it only wants to read', () => {
       expect(refused.code).toBe('SQLITE_BUSY_RECOVERY')
     })
@@ -389,6 +426,9 @@ describe.skipIf(!tellsLocks)('After a crash, write-ahead log (needs /proc)', () 
     })
     test('one with a timeout of five seconds waits until the log is recovered, and reads with SQLITE_OK', () => {
       expect(read).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 0 }] })
+    })
+    test('the newcomer repeats its statement after that, and reads', () => {
+      expect(repeated).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 0 }] })
     })
   })
 })
@@ -746,6 +786,33 @@ describe.skipIf(withoutPermissions)('What may only be read, write-ahead log (nee
       expect(refused.code).toBe('SQLITE_CANTOPEN')
       expect(refused.message).toBe('unable to open database file')
       expect(refused.waited).toBeLessThan(1_000)
+    })
+  })
+})
+
+describe('The index of the log, half written, write-ahead log', () => {
+  describe('when newcomers read while a writer is inside', { tags: ['q38'] }, () => {
+    let ofHasty: Outcome, ofPatient: Outcome, after: Outcome, story: Story
+
+    beforeAll(async () => {
+      ;({ ofHasty, ofPatient, after, story } = await halfWritten)
+    })
+    beforeEach((context) => show(context, story))
+
+    test.fails('myth: whoever has no timeout is answered at once', () => {
+      expect(ofHasty.waited).toBeLessThan(5_000)
+    })
+    test('the hasty one gets SQLITE_PROTOCOL, "locking protocol", after more than five seconds although its timeout is 0', () => {
+      expect(ofHasty).toMatchObject({ code: 'SQLITE_PROTOCOL', message: 'locking protocol' })
+      expect(ofHasty.waited).toBeGreaterThan(5_000)
+    })
+    test('the patient one gets SQLITE_PROTOCOL too, after more than five seconds, and long before its minute is over', () => {
+      expect(ofPatient.code).toBe('SQLITE_PROTOCOL')
+      expect(ofPatient.waited).toBeGreaterThan(5_000)
+      expect(ofPatient.waited).toBeLessThan(60_000)
+    })
+    test('the next commit cures it: the hasty one repeats its SELECT with SQLITE_OK, and n is 1', () => {
+      expect(after).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 1 }] })
     })
   })
 })
