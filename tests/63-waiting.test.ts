@@ -52,14 +52,11 @@ describe.skipIf(!tellsSleep)('The sleeps of the busy handler, write-ahead log (n
     })
     beforeEach((context) => show(context, story))
 
-    test('the waiter sleeps 1, 2, 5, 10, 15, 20, 25, 25, 25, 50 and 50 ms, then 100 ms at a time, and 99 ms at last', () => {
+    test('the waiter sleeps 1, 2, 5, 10, 15, 20, 25, 25, 25, 50 and 50 ms, 100 ms twice, and 99 ms, all that is left of 527', () => {
       expect(seen).toEqual(sleeps)
     })
     test('the waiter sleeps for no other time, and in no other order', () => {
       expect(places).not.toContain(-1)
-    })
-    test('the sleeps add up to the timeout exactly, for the last is as long as what is left', () => {
-      expect(seen.reduce((sum, nap) => sum + nap)).toBe(527)
     })
     test('the waiter is never turned away with SQLITE_BUSY before its 527 ms are over', () => {
       expect(new Set(begins.map(({ code }) => code))).toEqual(new Set(['SQLITE_BUSY']))
@@ -264,24 +261,6 @@ describe('What the timeout is for, write-ahead log', { tags: ['q35'] }, () => {
       expect(begin.waited).toBeGreaterThanOrEqual(1_000)
       expect(read.waited).toBeLessThan(200)
       expect(repeated.waited).toBeGreaterThanOrEqual(1_000)
-    })
-  })
-
-  describe('when the journal is switched back to a rollback journal while someone reads', { tags: ['q26'] }, () => {
-    let switched: Outcome, story: Story
-
-    beforeAll(async () => {
-      story = await contend('wal', { reader: { timeout: 0 }, switcher: { timeout: 5_000 } }, async ({ reader, switcher }) => {
-        await reader`BEGIN`
-        await reader`SELECT n FROM counter`
-        switched = await switcher`PRAGMA journal_mode = delete`
-      })
-    })
-    beforeEach((context) => show(context, story))
-
-    test('the switcher is turned away with SQLITE_BUSY at once: the timeout is not for this', () => {
-      expect(switched.code).toBe('SQLITE_BUSY')
-      expect(switched.waited).toBeLessThan(1_000)
     })
   })
 })
