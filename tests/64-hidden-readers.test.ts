@@ -433,6 +433,34 @@ describe('One statement that reads and writes, write-ahead log', () => {
     })
   })
 
+  describe('when it is UPDATE … WHERE n = (SELECT …), the first statement of a deferred transaction', { tags: ['q21'] }, () => {
+    let refused: Outcome, write: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { holder: { timeout: 0 }, hasty: { timeout: 0 }, waiter: { timeout: 5_000 } }
+      story = await contend('wal', cast, async ({ holder, hasty, waiter }) => {
+        await holder`BEGIN IMMEDIATE`
+        await hasty`BEGIN`
+        refused = await hasty`UPDATE counter SET n = n + 1 WHERE n = (SELECT max(n) FROM counter)`
+        await waiter`BEGIN`
+        const turn = waiter`UPDATE counter SET n = n + 1 WHERE n = (SELECT max(n) FROM counter) RETURNING n`
+        await turn.blocks()
+        await holder`UPDATE counter SET n = n + 5`
+        await holder`COMMIT`
+        write = await turn
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the hasty one, without a timeout, is turned away with SQLITE_BUSY at once', () => {
+      expect(refused.code).toBe('SQLITE_BUSY')
+      expect(refused.waited).toBeLessThan(1_000)
+    })
+    test('the waiter, with five seconds, waits, SQLITE_OK, and finds what the holder has committed: n is 6', () => {
+      expect(write).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 6 }] })
+    })
+  })
+
   describe('when it writes, and changes nothing', { tags: ['q21', 'q23'] }, () => {
     let unmatched: Outcome, ignored: Outcome, same: Outcome, story: Story
 
@@ -470,30 +498,37 @@ describe('One statement that reads and writes, write-ahead log', () => {
 })
 
 describe('One statement that reads and writes, rollback journal', () => {
-  describe('when it is the first statement of a deferred transaction', { tags: ['q21'] }, () => {
-    let write: Outcome, story: Story
+  describe('when it is UPDATE … WHERE n = (SELECT …), the first statement of a deferred transaction', { tags: ['q21'] }, () => {
+    let refused: Outcome, write: Outcome, story: Story
 
     beforeAll(async () => {
-      story = await contend('delete', { holder: { timeout: 5_000 }, waiter: { timeout: 5_000 } }, async ({ holder, waiter }) => {
+      const cast = { holder: { timeout: 5_000 }, hasty: { timeout: 0 }, waiter: { timeout: 5_000 } }
+      story = await contend('delete', cast, async ({ holder, hasty, waiter }) => {
         await holder`BEGIN IMMEDIATE`
+        await hasty`BEGIN`
+        refused = await hasty`UPDATE counter SET n = n + 1 WHERE n = (SELECT max(n) FROM counter)`
         await waiter`BEGIN`
-        const turn = waiter`UPDATE counter SET n = (SELECT max(n) FROM counter) + 1 RETURNING n`
+        const turn = waiter`UPDATE counter SET n = n + 1 WHERE n = (SELECT max(n) FROM counter) RETURNING n`
         await turn.blocks()
-        await holder`UPDATE counter SET n = n + 1`
+        await holder`UPDATE counter SET n = n + 5`
         await holder`COMMIT`
         write = await turn
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('the waiter waits, SQLITE_OK, and adds 1 to what the holder has committed: n is 2', () => {
-      expect(write).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 2 }] })
+    test('the hasty one, without a timeout, is turned away with SQLITE_BUSY at once', () => {
+      expect(refused.code).toBe('SQLITE_BUSY')
+      expect(refused.waited).toBeLessThan(1_000)
+    })
+    test('the waiter, with five seconds, waits, SQLITE_OK, and finds what the holder has committed: n is 6', () => {
+      expect(write).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 6 }] })
     })
   })
 })
 
 describe('SAVEPOINT outside a transaction, write-ahead log', () => {
-  describe('when others write, and the first reads and then writes', { tags: ['q20'] }, () => {
+  describe('when others write, and the first reads and then writes', { tags: ['q20', 'q38'] }, () => {
     let others: Outcome, read: Outcome, write: Outcome, rewound: Outcome, release: Outcome, story: Story
     let inner: Outcome, refused: Outcome, outer: Outcome
 
@@ -552,13 +587,15 @@ describe('SAVEPOINT outside a transaction, write-ahead log', () => {
 
 describe('SAVEPOINT outside a transaction, rollback journal', () => {
   describe('when the outermost savepoint is released while someone reads', { tags: ['q20'] }, () => {
-    let release: Outcome, repeated: Outcome, total: Outcome, story: Story
+    let begin: Outcome, release: Outcome, repeated: Outcome, total: Outcome, story: Story
 
     beforeAll(async () => {
       story = await contend('delete', { writer: { timeout: 0 }, reader: { timeout: 0 } }, async ({ writer, reader }) => {
+        await writer`SAVEPOINT start`
+        begin = await reader`BEGIN EXCLUSIVE`
+        await reader`ROLLBACK`
         await reader`BEGIN`
         await reader`SELECT n FROM counter`
-        await writer`SAVEPOINT start`
         await writer`UPDATE counter SET n = n + 1`
         release = await writer`RELEASE start`
         await writer`ROLLBACK TO start`
@@ -570,6 +607,9 @@ describe('SAVEPOINT outside a transaction, rollback journal', () => {
     })
     beforeEach((context) => show(context, story))
 
+    test('SAVEPOINT outside a transaction is deferred here too: the reader gets SQLITE_OK even for a BEGIN EXCLUSIVE after it', () => {
+      expect(begin.code).toBe('SQLITE_OK')
+    })
     test.fails('myth: RELEASE only forgets a savepoint, and cannot be refused', () => {
       expect(release.code).toBe('SQLITE_OK')
     })

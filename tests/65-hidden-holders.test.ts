@@ -210,7 +210,7 @@ describe('Unfinished statements, write-ahead log', () => {
     })
   })
 
-  describe('when a COMMIT is tried while an UPDATE … RETURNING of its own is open, node:sqlite', { tags: ['q23'] }, () => {
+  describe('when a COMMIT is tried while an UPDATE … RETURNING of its own is open, node:sqlite', { tags: ['q15', 'q23'] }, () => {
     let commit: Outcome, story: Story
 
     beforeAll(async () => {
