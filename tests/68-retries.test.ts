@@ -5,7 +5,7 @@
  * after ROLLBACK TO (chapter 64). And where someone else always commits first, BEGIN IMMEDIATE gets through.
  *
  * After the other codes, which chapter 69 tells: repeat the statement after SQLITE_BUSY_RECOVERY, when the log is recovered, and after
- * SQLITE_PROTOCOL, when the next has committed. After SQLITE_LOCKED it can succeed only when this connection has let its own SELECT go
+ * SQLITE_PROTOCOL, when the writer has left. After SQLITE_LOCKED it can succeed only when this connection has let its own SELECT go
  * or, where a cache is shared, the sibling its transaction.
  *
  * https://sqlite.org/rescode.html#busy · https://sqlite.org/lang_transaction.html · https://sqlite.org/lang_savepoint.html

@@ -811,7 +811,7 @@ describe('The index of the log, half written, write-ahead log', () => {
       expect(ofPatient.waited).toBeGreaterThan(5_000)
       expect(ofPatient.waited).toBeLessThan(60_000)
     })
-    test('the next commit cures it: the hasty one repeats its SELECT with SQLITE_OK, and n is 1', () => {
+    test('the hasty one repeats its SELECT when the holder has committed, and gets SQLITE_OK: n is 1', () => {
       expect(after).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 1 }] })
     })
   })
