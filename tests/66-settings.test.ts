@@ -118,7 +118,7 @@ describe('What belongs to the file, what to the connection, rollback journal', (
         await other`BEGIN IMMEDIATE`
         const turn = first`UPDATE counter SET n = n + 1`
         await turn.blocks()
-        await other`COMMIT`
+        await other`ROLLBACK`
         update = await turn
       })
     })
