@@ -549,7 +549,7 @@ describe('VACUUM, rollback journal', { tags: ['q29'] }, () => {
         await vacuumer`PRAGMA busy_timeout = 5000`
         const turn = vacuumer`VACUUM`
         await turn.blocks()
-        await writer`COMMIT`
+        await writer`ROLLBACK`
         vacuum = await turn
       })
     })
