@@ -72,18 +72,18 @@ describe('Two who read n, add one, and write it back, five-second timeout, write
   })
 
   describe('when both say BEGIN IMMEDIATE', () => {
-    let read: Outcome, commit: Outcome, total: Outcome, story: Story
+    let reads: Outcome[], commit: Outcome, total: Outcome, story: Story
 
     beforeAll(async () => {
       story = await contend('wal', { first: { timeout: 5_000 }, other: { timeout: 5_000 } }, async ({ first, other }) => {
         await first`BEGIN IMMEDIATE`
         const turn = other`BEGIN IMMEDIATE`
         await turn.blocks()
-        await first`SELECT n FROM counter`
+        const read = await first`SELECT n FROM counter`
         await first`UPDATE counter SET n = 1`
         await first`COMMIT`
         await turn
-        read = await other`SELECT n FROM counter`
+        reads = [read, await other`SELECT n FROM counter`]
         await other`UPDATE counter SET n = 2`
         commit = await other`COMMIT`
         total = await first`SELECT n FROM counter`
@@ -91,8 +91,8 @@ describe('Two who read n, add one, and write it back, five-second timeout, write
     })
     beforeEach((context) => show(context, story))
 
-    test('the other waits before it reads, and reads what the first has written', () => {
-      expect(read.rows).toEqual([{ n: 1 }])
+    test('the other waits before it reads, and reads not what the first has read, 0, but what it has written, 1', () => {
+      expect(reads.map(({ rows }) => rows)).toEqual([[{ n: 0 }], [{ n: 1 }]])
     })
     test('nobody is refused, and no change is lost: n is 2', () => {
       expect(commit.code).toBe('SQLITE_OK')

@@ -4,7 +4,8 @@
  * has undone: https://sqlite.org/c3ref/reset.html says that applications have to look at what `sqlite3_reset` returns, and gives this
  * very example. `get()` of better-sqlite3 does not look; leaving a loop over `iterate()` does not, in either library.
  *
- * What confirms a write is the answer of `run()` or `all()`, or that of COMMIT.
+ * What confirms a write is the answer of `run()` or `all()` or, in a transaction, that of COMMIT or of `transaction()`. A loop over
+ * `iterate()` that is still open there has COMMIT refused: chapter 65.
  *
  * https://sqlite.org/lang_returning.html · https://sqlite.org/lang_transaction.html#implicit_versus_explicit_transactions
  */
@@ -273,7 +274,7 @@ describe('INSERT … RETURNING outside a transaction, rollback journal, node:sql
 
 describe('INSERT … RETURNING in a transaction, rollback journal, better-sqlite3', { tags: ['q41'] }, () => {
   describe('when somebody is reading', () => {
-    let get: Outcome, commit: Outcome, repeated: Outcome, total: Outcome, story: Story
+    let answers: Outcome[], commit: Outcome, repeated: Outcome, total: Outcome, story: Story
 
     beforeAll(async () => {
       const cast = {
@@ -284,7 +285,15 @@ describe('INSERT … RETURNING in a transaction, rollback journal, better-sqlite
         await reader`BEGIN`
         await reader`SELECT n FROM counter`
         await writer`BEGIN IMMEDIATE`
-        get = await writer`.get INSERT INTO counter VALUES (1) RETURNING n`
+        answers = [
+          await writer`.run INSERT INTO counter VALUES (1) RETURNING n`,
+          await writer`.get INSERT INTO counter VALUES (2) RETURNING n`,
+          await writer`.all INSERT INTO counter VALUES (3) RETURNING n`,
+          await writer`.first INSERT INTO counter VALUES (4) RETURNING n`,
+          await writer`.rest`,
+          await writer`.first INSERT INTO counter VALUES (5) RETURNING n`,
+          await writer`.break`,
+        ]
         commit = await writer`COMMIT`
         await reader`COMMIT`
         repeated = await writer`COMMIT`
@@ -293,13 +302,77 @@ describe('INSERT … RETURNING in a transaction, rollback journal, better-sqlite
     })
     beforeEach((context) => show(context, story))
 
-    test('the writer gets its row, SQLITE_OK, and then SQLITE_BUSY from COMMIT: the refusal reaches it', () => {
-      expect(get).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 1 }] })
+    test('the writer gets SQLITE_OK from run(), get(), all() and iterate(), and then SQLITE_BUSY from COMMIT: the refusal reaches it', () => {
+      expect(answers.map(({ code }) => code)).toEqual(answers.map(() => 'SQLITE_OK'))
       expect(commit.code).toBe('SQLITE_BUSY')
     })
-    test('the writer loses nothing: it repeats its COMMIT, and the row is in the table', () => {
+    test('the writer loses nothing: it repeats its COMMIT, and all five rows are in the table, the loop left early or not', () => {
       expect(repeated.code).toBe('SQLITE_OK')
-      expect(total.rows).toEqual([{ n: 0 }, { n: 1 }])
+      expect(total.rows).toEqual([{ n: 0 }, { n: 1 }, { n: 2 }, { n: 3 }, { n: 4 }, { n: 5 }])
+    })
+  })
+
+  describe('when somebody is reading, and the library begins and commits', () => {
+    let transaction: Outcome, seen: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = {
+        reader: { timeout: 0 },
+        writer: { timeout: 0, program: 'iterator.ts', driver: 'better-sqlite3' as const },
+      }
+      story = await contend('delete', cast, async ({ reader, writer }) => {
+        await reader`BEGIN`
+        await reader`SELECT n FROM counter`
+        transaction = await writer`.transaction INSERT INTO counter VALUES (1) RETURNING n`
+        seen = await writer`SELECT n FROM counter`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the writer gets SQLITE_BUSY, and no row, from transaction() around get()', () => {
+      expect(transaction).toMatchObject({ code: 'SQLITE_BUSY', rows: [], inTransaction: false })
+      expect(seen.rows).toEqual([{ n: 0 }])
+    })
+  })
+})
+
+describe('INSERT … RETURNING in a transaction, rollback journal, node:sqlite', { tags: ['q41'] }, () => {
+  describe('when somebody is reading', () => {
+    let answers: Outcome[], commit: Outcome, repeated: Outcome, total: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = {
+        reader: { timeout: 0 },
+        writer: { timeout: 0, program: 'iterator.ts', driver: 'node:sqlite' as const },
+      }
+      story = await contend('delete', cast, async ({ reader, writer }) => {
+        await reader`BEGIN`
+        await reader`SELECT n FROM counter`
+        await writer`BEGIN IMMEDIATE`
+        answers = [
+          await writer`.run INSERT INTO counter VALUES (1) RETURNING n`,
+          await writer`.get INSERT INTO counter VALUES (2) RETURNING n`,
+          await writer`.all INSERT INTO counter VALUES (3) RETURNING n`,
+          await writer`.first INSERT INTO counter VALUES (4) RETURNING n`,
+          await writer`.rest`,
+          await writer`.first INSERT INTO counter VALUES (5) RETURNING n`,
+          await writer`.break`,
+        ]
+        commit = await writer`COMMIT`
+        await reader`COMMIT`
+        repeated = await writer`COMMIT`
+        total = await reader`SELECT n FROM counter`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('the writer gets SQLITE_OK from run(), get(), all() and iterate(), and then SQLITE_BUSY from COMMIT: the refusal reaches it', () => {
+      expect(answers.map(({ code }) => code)).toEqual(answers.map(() => 'SQLITE_OK'))
+      expect(commit.code).toBe('SQLITE_BUSY')
+    })
+    test('the writer loses nothing: it repeats its COMMIT, and all five rows are in the table, the loop left early or not', () => {
+      expect(repeated.code).toBe('SQLITE_OK')
+      expect(total.rows).toEqual([{ n: 0 }, { n: 1 }, { n: 2 }, { n: 3 }, { n: 4 }, { n: 5 }])
     })
   })
 })
@@ -414,6 +487,29 @@ describe('A constraint that is checked at the end, write-ahead log', { tags: ['q
     })
     test('it gets SQLITE_OK and its row from a loop that it leaves, and the row is not in the table', () => {
       expect(left).toMatchObject({ code: 'SQLITE_OK', rows: [{ id: 7 }] })
+      expect(total.rows).toEqual([])
+    })
+  })
+})
+
+describe('A constraint that is checked at the end, rollback journal', { tags: ['q41'] }, () => {
+  describe('when nobody else is there, and a deferred foreign key has no parent, better-sqlite3', () => {
+    let get: Outcome, total: Outcome, story: Story
+
+    beforeAll(async () => {
+      const cast = { alone: { timeout: 0, program: 'iterator.ts', driver: 'better-sqlite3' as const } }
+      story = await contend('delete', cast, async ({ alone }) => {
+        await alone`PRAGMA foreign_keys = ON`
+        await alone`CREATE TABLE parent (id INTEGER PRIMARY KEY)`
+        await alone`CREATE TABLE child (id INTEGER REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED)`
+        get = await alone`.get INSERT INTO child VALUES (7) RETURNING id`
+        total = await alone`SELECT id FROM child`
+      })
+    })
+    beforeEach((context) => show(context, story))
+
+    test('it gets SQLITE_OK and its row from get(), and the row is not in the table', () => {
+      expect(get).toMatchObject({ code: 'SQLITE_OK', rows: [{ id: 7 }] })
       expect(total.rows).toEqual([])
     })
   })
