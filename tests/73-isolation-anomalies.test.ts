@@ -1,17 +1,19 @@
 /**
  * The anomalies by which the literature tells isolation levels apart (Adya; Bailis and others; Fekete, O'Neil and O'Neil), in the manner
  * of Hermitage, https://github.com/ept/hermitage, which has no page about SQLite: T1, T2 and T3 run a transaction each, on two rows with
- * the values 10 and 20. Between connections that share no cache none of the anomalies is ever seen, whichever the journal and however the
- * transactions begin. What differs is the price: nobody is hindered, one waits, or one is refused. In the table,
+ * the values 10 and 20. Between connections that share no cache none of the anomalies is seen within transactions, whichever the journal
+ * and however they begin. What differs is the price: nobody is hindered, one waits, or one is refused. In the table,
  *
  * - deferred: all say BEGIN. Immediate: those who write say BEGIN IMMEDIATE, those who only read say BEGIN;
  * - waits: until the other has ended, for all have a timeout. Without one it is SQLITE_BUSY, at the same statement;
  * - refused: at once, whatever the timeout; with SQLITE_BUSY_SNAPSHOT for good, so that it has to roll back and to begin anew;
  * - happens: there is no order in which the transactions that were committed, run one after the other, would have read and left the
- *   same. That is computed from each story, by trying all the orders that agree with the clock.
+ *   same. That is computed from each story, by trying all the orders that agree with the clock. What one has read before its BEGIN counts
+ *   as read after it.
  *
  * No transaction guards what was read before it: read, say BEGIN IMMEDIATE, write what you have computed from what you read, and an
- * update is lost without an error. Where BEGIN IMMEDIATE comes first, all that the anomalies cost is waiting.
+ * update is lost without an error. The literature has no name for that: to it, such a read is no part of the transaction, and P4 is within
+ * transactions. Where BEGIN IMMEDIATE comes first, all that the anomalies cost is waiting.
  *
  * Transactions are serializable, says https://sqlite.org/isolation.html, because writes take turns. That alone is not enough: with
  * read_uncommitted in a shared cache writes take turns as well, and updates are lost. What it takes is that nobody writes upon what is
@@ -107,7 +109,7 @@ describe('The anomalies of the literature, five-second timeout', { tags: ['q43']
             'T2 waits at BEGIN',
             'happens',
           ],
-          ['Lost update (P4) of a value read before BEGIN', 'happens', 'happens', 'happens', 'happens', 'happens'],
+          ['Lost update of a value read before BEGIN', 'happens', 'happens', 'happens', 'happens', 'happens'],
           ['Read skew (G-single)', 'never seen', 'T2 waits at COMMIT', 'never seen', 'T2 waits at COMMIT', 'happens'],
           [
             'Write skew (G2-item)',
@@ -771,8 +773,8 @@ describe('Lost update (P4), five-second timeout', { tags: ['q43'] }, () => {
   })
 })
 
-describe('Lost update (P4) of a value read before BEGIN, five-second timeout', { tags: ['q43'] }, () => {
-  const anomaly = 'Lost update (P4) of a value read before BEGIN'
+describe('Lost update of a value read before BEGIN, five-second timeout', { tags: ['q43'] }, () => {
+  const anomaly = 'Lost update of a value read before BEGIN'
   const script = async ({ t1, t2 }: Pair, enter: Enter) => {
     const read1 = await t1`SELECT * FROM test WHERE id = 1`
     const read2 = await t2`SELECT * FROM test WHERE id = 1`
