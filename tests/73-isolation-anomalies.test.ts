@@ -112,6 +112,14 @@ describe('The anomalies of the literature, five-second timeout', { tags: ['q43']
           ['Lost update of a value read before BEGIN', 'happens', 'happens', 'happens', 'happens', 'happens'],
           ['Read skew (G-single)', 'never seen', 'T2 waits at COMMIT', 'never seen', 'T2 waits at COMMIT', 'happens'],
           [
+            'Read skew on a write predicate (G-single)',
+            'T1 refused at DELETE: SQLITE_BUSY_SNAPSHOT',
+            'T2 waits at COMMIT; T1 refused at DELETE: SQLITE_BUSY',
+            'T2 waits at BEGIN',
+            'T2 waits at BEGIN',
+            'happens',
+          ],
+          [
             'Write skew (G2-item)',
             'T2 refused at UPDATE: SQLITE_BUSY, then SQLITE_BUSY_SNAPSHOT',
             'T2 refused at UPDATE: SQLITE_BUSY; T1 waits at COMMIT',
@@ -977,6 +985,117 @@ describe('Read skew (G-single), five-second timeout', { tags: ['q43'] }, () => {
 
     test('T1 reads 10 and 18, which have never been there together: no order of the two explains that', () => {
       expect([told.first.rows, told.second.rows]).toEqual([[{ id: 1, value: 10 }], [{ id: 2, value: 18 }]])
+      expect(told.total.rows).toEqual(values(12, 18))
+      expect(told.orders).toEqual([])
+    })
+  })
+})
+
+describe('Read skew on a write predicate (G-single), five-second timeout', { tags: ['q43'] }, () => {
+  const anomaly = 'Read skew on a write predicate (G-single)'
+
+  describe('when T2 changes both values, and T1, which has read one, deletes by the other, deferred, write-ahead log', () => {
+    const told = anomalies.about(anomaly, pair, ['wal'], async ({ t1, t2 }) => {
+      await t1`BEGIN`
+      const read1 = await t1`SELECT * FROM test WHERE id = 1`
+      await t2`BEGIN`
+      await t2`SELECT * FROM test`
+      await t2`UPDATE test SET value = 12 WHERE id = 1`
+      await t2`UPDATE test SET value = 18 WHERE id = 2`
+      await t2`COMMIT`
+      const remove = await t1`DELETE FROM test WHERE value = 20`
+      const still = await t1`SELECT * FROM test WHERE value = 20`
+      await t1`ROLLBACK`
+      const total = await t1`SELECT * FROM test`
+      return { read1, remove, still, total }
+    })
+
+    test('T1, which has read 10, is refused at DELETE with SQLITE_BUSY_SNAPSHOT at once, though it finds the row that is 20', () => {
+      expect([told.read1.rows, told.still.rows]).toEqual([values(10), [{ id: 2, value: 20 }]])
+      expect(told.remove.code).toBe('SQLITE_BUSY_SNAPSHOT')
+      expect(told.remove.waited).toBeLessThan(1_000)
+    })
+    test('T2 is hindered by nobody: the values are 12 and 18', () => {
+      expect(told.total.rows).toEqual(values(12, 18))
+    })
+  })
+
+  describe('when T2 changes both values, and T1, which has read one, deletes by the other, deferred, rollback journal', () => {
+    const told = anomalies.about(anomaly, pair, ['delete'], async ({ t1, t2 }) => {
+      await t1`BEGIN`
+      const read1 = await t1`SELECT * FROM test WHERE id = 1`
+      await t2`BEGIN`
+      await t2`SELECT * FROM test`
+      await t2`UPDATE test SET value = 12 WHERE id = 1`
+      await t2`UPDATE test SET value = 18 WHERE id = 2`
+      const turn = t2`COMMIT`
+      await turn.blocks()
+      const remove = await t1`DELETE FROM test WHERE value = 20`
+      await t1`ROLLBACK`
+      const commit = await turn
+      const total = await t1`SELECT * FROM test`
+      return { read1, remove, commit, total }
+    })
+
+    test('T1, which has read 10, is refused at DELETE with SQLITE_BUSY at once, for T2 is writing', () => {
+      expect(told.read1.rows).toEqual(values(10))
+      expect(told.remove.code).toBe('SQLITE_BUSY')
+      expect(told.remove.waited).toBeLessThan(1_000)
+    })
+    test('T2 waits at COMMIT until T1 has rolled back: the values are 12 and 18', () => {
+      expect(told.commit.code).toBe('SQLITE_OK')
+      expect(told.total.rows).toEqual(values(12, 18))
+    })
+  })
+
+  describe('when T2 wants to change both values, and T1, which has read one, deletes by the other, immediate', () => {
+    const told = anomalies.about(anomaly, pair, ['wal', 'delete'], async ({ t1, t2 }) => {
+      await t1`BEGIN IMMEDIATE`
+      const read1 = await t1`SELECT * FROM test WHERE id = 1`
+      const turn = t2`BEGIN IMMEDIATE`
+      await turn.blocks()
+      await t1`DELETE FROM test WHERE value = 20`
+      await t1`COMMIT`
+      const begin = await turn
+      const read2 = await t2`SELECT * FROM test`
+      await t2`UPDATE test SET value = 12 WHERE id = 1`
+      await t2`UPDATE test SET value = 18 WHERE id = 2`
+      await t2`COMMIT`
+      const total = await t1`SELECT * FROM test`
+      return { read1, begin, read2, total }
+    })
+
+    test('T2 waits at BEGIN IMMEDIATE until T1 has committed', () => {
+      expect(told.begin.code).toBe('SQLITE_OK')
+    })
+    test('T1 deletes the row that is 20, and T2, which does not find it any more, leaves the other with 12', () => {
+      expect([told.read1.rows, told.read2.rows, told.total.rows]).toEqual([values(10), values(10), values(12)])
+    })
+    test('T1 and T2 get the same answers with a rollback journal', () => {
+      expect(answersIn(told.alike[0])).toEqual(answersIn(told.story))
+    })
+  })
+
+  describe('when T2 changes both values, and T1, which has read one, deletes by the other, read_uncommitted in a shared cache', () => {
+    const told = anomalies.about(anomaly, sharingPair, ['wal'], async ({ t1, t2 }) => {
+      await t1`BEGIN`
+      const read1 = await t1`SELECT * FROM test WHERE id = 1`
+      await t2`BEGIN`
+      await t2`SELECT * FROM test`
+      await t2`UPDATE test SET value = 12 WHERE id = 1`
+      await t2`UPDATE test SET value = 18 WHERE id = 2`
+      await t2`COMMIT`
+      const remove = await t1`DELETE FROM test WHERE value = 20`
+      await t1`COMMIT`
+      const total = await t1`SELECT * FROM test`
+      return { read1, remove, total }
+    })
+
+    test('T1, which has read 10, deletes nothing, and gets SQLITE_OK for it', () => {
+      expect(told.read1.rows).toEqual(values(10))
+      expect(told.remove.code).toBe('SQLITE_OK')
+    })
+    test('the values are 12 and 18, though T1, which has read 10, has deleted what is 20: no order of the two explains that', () => {
       expect(told.total.rows).toEqual(values(12, 18))
       expect(told.orders).toEqual([])
     })
