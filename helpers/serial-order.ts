@@ -10,8 +10,8 @@ type Transaction = { contender: string; statements: Moment[]; from: number; to: 
  * one alone, the committed transactions give every row that they gave in the story. One that was over before another began comes before
  * it. Where there is no such order, the story shows an anomaly.
  *
- * What a contender has read before its BEGIN counts as part of the transaction, for that is what it writes upon; to the literature it is
- * none. After its last COMMIT, each statement stands for itself. What comes before the first BEGIN or SELECT of the story makes the
+ * What a contender has read before its BEGIN counts as part of the transaction, for that is what it writes upon; by Adya's definitions
+ * it is none. After its last COMMIT, each statement stands for itself. What comes before the first BEGIN or SELECT of the story makes the
  * database. Throws if a transaction is left open.
  */
 export function serialOrders({ moments }: Story): string[][] {

@@ -12,8 +12,8 @@
  *   as read after it.
  *
  * No transaction guards what was read before it: read, say BEGIN IMMEDIATE, write what you have computed from what you read, and an
- * update is lost without an error. The literature has no name for that: to it, such a read is no part of the transaction, and P4 is within
- * transactions. Where BEGIN IMMEDIATE comes first, all that the anomalies cost is waiting.
+ * update is lost without an error. By Adya's definitions that is no P4, for such a read is no part of the transaction. Where BEGIN IMMEDIATE
+ * comes first, all that the anomalies cost is waiting.
  *
  * Transactions are serializable, says https://sqlite.org/isolation.html, because writes take turns. That alone is not enough: with
  * read_uncommitted in a shared cache writes take turns as well, and updates are lost. What it takes is that nobody writes upon what is
