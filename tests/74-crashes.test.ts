@@ -5,8 +5,8 @@
  * loses what was confirmed. It is the process that is killed, and not the machine: what it has written, the operating system still has,
  * so that PRAGMA synchronous does not matter to what is kept; a journal in memory does, for it dies with its process.
  *
- * A process is killed where it is seen to stand. In the middle of a COMMIT none stands still; there the files are put together as
- * they are at that moment, and who finds them cannot tell. What becomes of a statement that its process is killed in is a third outcome,
+ * A process is killed where it is seen to stand. In the middle of a COMMIT none stands still; there nobody is killed, but the files are
+ * put together as they are at that moment, and who finds them cannot tell. What becomes of a statement that its process is killed in is a third outcome,
  * beside done and refused: unknown.
  *
  * In the write-ahead log, a COMMIT to two files can be in one of them only. https://sqlite.org/lang_attach.html says so of a computer
@@ -212,8 +212,8 @@ describe.skipIf(withoutPosix)('A process that is killed, rollback journal (POSIX
     })
   })
 
-  describe('when COMMIT has answered, with synchronous = OFF', () => {
-    let commit: Outcome, left: Outcome, read: Outcome, story: Story
+  describe('when COMMIT has answered, with synchronous = OFF, and it has said BEGIN EXCLUSIVE since', () => {
+    let commit: Outcome, refused: Outcome, left: Outcome, read: Outcome, story: Story
 
     beforeAll(async () => {
       const cast = { holder: { timeout: 0 }, next: { timeout: 0 }, shell }
@@ -222,6 +222,8 @@ describe.skipIf(withoutPosix)('A process that is killed, rollback journal (POSIX
         await holder`BEGIN IMMEDIATE`
         await holder`UPDATE counter SET n = 1`
         commit = await holder`COMMIT`
+        await holder`BEGIN EXCLUSIVE`
+        refused = await next`SELECT n FROM counter`
         await holder.signal('SIGKILL')
         left = await shell`echo *`
         read = await next`SELECT n FROM counter`
@@ -232,12 +234,13 @@ describe.skipIf(withoutPosix)('A process that is killed, rollback journal (POSIX
     test.fails('myth: with synchronous = OFF, a process that is killed loses what it has just committed', () => {
       expect(read.rows).toEqual([{ n: 0 }])
     })
-    test('the next reads what was confirmed with SQLITE_OK: n is 1', () => {
-      expect(commit.code).toBe('SQLITE_OK')
+    test('the next, turned away with SQLITE_BUSY before, reads what was confirmed with SQLITE_OK: n is 1', () => {
+      expect([commit.code, refused.code, read.code]).toEqual(['SQLITE_OK', 'SQLITE_BUSY', 'SQLITE_OK'])
       expect(read.rows).toEqual([{ n: 1 }])
     })
-    test('the holder leaves nothing behind but the database', () => {
+    test('the holder leaves nothing behind but the database, and no lock on it', () => {
       expect(left.rows).toEqual([{ said: 'database.db' }])
+      expect([refused.code, read.code]).toEqual(['SQLITE_BUSY', 'SQLITE_OK'])
     })
   })
 
@@ -265,83 +268,6 @@ describe.skipIf(withoutPosix)('A process that is killed, rollback journal (POSIX
       expect(read.code).toBe('SQLITE_OK')
       expect(read.rows).toMatchObject([{ n: 0 }, { n: 1 }])
       expect(check.rows).toEqual([{ integrity_check: 'ok' }])
-    })
-  })
-
-  describe('when it is in the middle of a COMMIT, wherever that may be', () => {
-    let crashes: Outcome, tidied: Outcome, story: Story
-
-    beforeAll(async () => {
-      story = await contend('delete', { holder: { timeout: 0 }, images }, async ({ holder, images }) => {
-        await holder`CREATE TABLE ledger AS SELECT 0 AS n, zeroblob(3000) AS page FROM json_each('[1,2,3,4,5,6,7,8]')`
-        await holder`BEGIN IMMEDIATE`
-        await holder`UPDATE ledger SET n = 1, page = randomblob(3000)`
-        await images`.watch database.db`
-        await holder`COMMIT`
-        crashes = await images`.crash SELECT min(n), max(n) FROM ledger`
-        tidied = await images`.tidy SELECT min(n), max(n) FROM ledger`
-      })
-    })
-    beforeEach((context) => show(context, story))
-
-    test('the old state is found after every 1,024 bytes that COMMIT writes to the database, and intact', () => {
-      const found = { 'min(n)': 0, 'max(n)': 0, integrity_check: 'ok', crashes: expect.any(Number) }
-      expect(crashes.rows).toEqual([found])
-      expect(crashes.rows[0].crashes).toBeGreaterThan(8)
-    })
-    test.fails('myth: a -journal that was left behind is rubbish, and may be deleted', () => {
-      expect(tidied.rows).not.toContainEqual(expect.objectContaining({ 'min(n)': 0, 'max(n)': 1 }))
-    })
-    test('a mixture of old and new is found with SQLITE_OK by those who have deleted the journal, and the integrity check says ok', () => {
-      expect(tidied.code).toBe('SQLITE_OK')
-      expect(tidied.rows).toContainEqual(expect.objectContaining({ 'min(n)': 0, 'max(n)': 1, integrity_check: 'ok' }))
-    })
-  })
-
-  describe('when it is in the middle of a COMMIT to two files', () => {
-    let old: Outcome[], fresh: Outcome[], files: Outcome, story: Story
-
-    beforeAll(async () => {
-      const cast = { first: { timeout: 0 }, other: { timeout: 0 }, next: { timeout: 0 }, shell }
-      story = await contend('delete', cast, async ({ first, other, next, shell }) => {
-        await first`ATTACH 'other.db' AS other`
-        await first`CREATE TABLE other.copy AS SELECT n FROM counter`
-        await first`BEGIN IMMEDIATE`
-        await first`UPDATE counter SET n = 1`
-        await first`UPDATE copy SET n = 1`
-        await shell`for f in database other; do ln $f.db-journal $f.kept; done`
-        await first`COMMIT`
-        await first.signal('SIGKILL')
-        // Both journals are there, and so is the file that names them: COMMIT has not deleted it yet.
-        await shell`for f in database other; do mv $f.kept $f.db-journal; done`
-        await shell`printf '%s\0' "$PWD/database.db-journal" "$PWD/other.db-journal" > "$(LC_ALL=C grep -ao '/[^[:cntrl:]]*-mj[0-9A-F]*' database.db-journal)"`
-        const oldCounter = await next`SELECT n FROM counter`
-        await next`ATTACH 'other.db' AS other`
-        old = [oldCounter, await next`SELECT n FROM copy`]
-
-        await other`ATTACH 'other.db' AS other`
-        await other`BEGIN IMMEDIATE`
-        await other`UPDATE counter SET n = 2`
-        await other`UPDATE copy SET n = 2`
-        await shell`for f in database other; do ln $f.db-journal $f.kept; done`
-        await other`COMMIT`
-        await other.signal('SIGKILL')
-        // Both journals are there, and the file that names them is not: COMMIT has deleted it a moment ago.
-        await shell`for f in database other; do mv $f.kept $f.db-journal; done`
-        fresh = [await next`SELECT n FROM counter`, await next`SELECT n FROM copy`]
-        files = await shell`echo *`
-      })
-    })
-    beforeEach((context) => show(context, story))
-
-    test('the next reads the old state in both files, as long as the super-journal is there that names both journals', () => {
-      expect(old.map(({ rows }) => rows)).toEqual([[{ n: 0 }], [{ n: 0 }]])
-    })
-    test('the next reads the new state in both files once the super-journal is gone, although both have a journal still', () => {
-      expect(fresh.map(({ rows }) => rows)).toEqual([[{ n: 2 }], [{ n: 2 }]])
-    })
-    test('the next has deleted all that was left behind', () => {
-      expect(files.rows).toEqual([{ said: 'database.db other.db' }])
     })
   })
 })
@@ -422,8 +348,9 @@ describe.skipIf(withoutPosix)('A process that is killed, write-ahead log (POSIX)
     })
   })
 
-  describe('when COMMIT has answered, with synchronous = OFF', () => {
-    let commit: Outcome, left: Outcome, read: Outcome, mode: Outcome, files: Outcome, after: Outcome, story: Story
+  describe('when COMMIT has answered, with synchronous = OFF, and it has said BEGIN IMMEDIATE since', () => {
+    let commit: Outcome, left: Outcome, read: Outcome, begin: Outcome
+    let mode: Outcome, files: Outcome, after: Outcome, story: Story
 
     beforeAll(async () => {
       const cast = { holder: { timeout: 0 }, next: { timeout: 0 }, shell }
@@ -432,9 +359,12 @@ describe.skipIf(withoutPosix)('A process that is killed, write-ahead log (POSIX)
         await holder`BEGIN IMMEDIATE`
         await holder`UPDATE counter SET n = 1`
         commit = await holder`COMMIT`
+        await holder`BEGIN IMMEDIATE`
         await holder.signal('SIGKILL')
         left = await shell`echo *`
         read = await next`SELECT n FROM counter`
+        begin = await next`BEGIN IMMEDIATE`
+        await next`ROLLBACK`
         mode = await next`PRAGMA journal_mode = delete`
         files = await shell`echo *`
         after = await next`SELECT n FROM counter`
@@ -442,44 +372,21 @@ describe.skipIf(withoutPosix)('A process that is killed, write-ahead log (POSIX)
     })
     beforeEach((context) => show(context, story))
 
-    test('the holder leaves its -wal and its -shm behind', () => {
+    test('the holder leaves its -wal and its -shm behind, and no lock: the next is admitted with SQLITE_OK', () => {
       expect(left.rows).toEqual([{ said: 'database.db database.db-shm database.db-wal' }])
+      expect(begin.code).toBe('SQLITE_OK')
     })
     test.fails('myth: a database with a -wal and a -shm left behind is locked until somebody deletes them', () => {
-      expect(read.code).toBe('SQLITE_BUSY')
+      expect(begin.code).toBe('SQLITE_BUSY')
     })
-    test('the next reads what was confirmed at once, SQLITE_OK: n is 1', () => {
-      expect(commit.code).toBe('SQLITE_OK')
+    test('the next reads what was confirmed, n is 1, and is admitted to write, both at once: SQLITE_OK', () => {
+      expect([commit.code, begin.code]).toEqual(['SQLITE_OK', 'SQLITE_OK'])
       expect(read).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 1 }] })
     })
     test('the next gets rid of both files, and loses nothing, with PRAGMA journal_mode = delete', () => {
       expect(mode.rows).toEqual([{ journal_mode: 'delete' }])
       expect(files.rows).toEqual([{ said: 'database.db' }])
       expect(after.rows).toEqual([{ n: 1 }])
-    })
-  })
-
-  describe('when it is in the middle of a COMMIT, wherever that may be', () => {
-    let crashes: Outcome, story: Story
-
-    beforeAll(async () => {
-      story = await contend('wal', { holder: { timeout: 0 }, images }, async ({ holder, images }) => {
-        await holder`CREATE TABLE ledger AS SELECT 0 AS n, zeroblob(3000) AS page FROM json_each('[1,2,3,4,5,6,7,8]')`
-        await holder`BEGIN IMMEDIATE`
-        await holder`UPDATE ledger SET n = 1, page = randomblob(3000)`
-        await images`.watch database.db-wal`
-        await holder`COMMIT`
-        crashes = await images`.crash SELECT min(n), max(n) FROM ledger`
-      })
-    })
-    beforeEach((context) => show(context, story))
-
-    test('the old state is found after every 1,024 bytes that COMMIT writes to the log, and the new one after the last: intact', () => {
-      expect(crashes.rows).toEqual([
-        { 'min(n)': 0, 'max(n)': 0, integrity_check: 'ok', crashes: expect.any(Number) },
-        { 'min(n)': 1, 'max(n)': 1, integrity_check: 'ok', crashes: 1 },
-      ])
-      expect(crashes.rows[0].crashes).toBeGreaterThan(8)
     })
   })
 
@@ -529,68 +436,6 @@ describe.skipIf(withoutPosix)('A process that is killed, write-ahead log (POSIX)
     })
   })
 
-  describe('when it is in the middle of a checkpoint, wherever that may be', () => {
-    let crashes: Outcome, tidied: Outcome, story: Story
-
-    beforeAll(async () => {
-      story = await contend('wal', { holder: { timeout: 0 }, images }, async ({ holder, images }) => {
-        await holder`CREATE TABLE ledger AS SELECT 0 AS n, zeroblob(3000) AS page FROM json_each('[1,2,3,4,5,6,7,8]')`
-        await holder`PRAGMA wal_checkpoint`
-        await holder`UPDATE ledger SET n = 1, page = randomblob(3000)`
-        await images`.watch database.db`
-        await holder`PRAGMA wal_checkpoint`
-        crashes = await images`.crash SELECT min(n), max(n) FROM ledger`
-        tidied = await images`.tidy SELECT min(n), max(n) FROM ledger`
-      })
-    })
-    beforeEach((context) => show(context, story))
-
-    test('the new state is found after every 1,024 bytes that the checkpoint copies, and intact: the log still has all of it', () => {
-      const found = { 'min(n)': 1, 'max(n)': 1, integrity_check: 'ok', crashes: expect.any(Number) }
-      expect(crashes.rows).toEqual([found])
-      expect(crashes.rows[0].crashes).toBeGreaterThan(8)
-    })
-    test.fails('myth: a -wal that was left behind is rubbish, and may be deleted', () => {
-      expect(tidied.rows).not.toContainEqual(expect.objectContaining({ 'min(n)': 0, 'max(n)': 1 }))
-    })
-    test('a mixture of old and new is found with SQLITE_OK by those who have deleted the log, and the integrity check says ok', () => {
-      expect(tidied.code).toBe('SQLITE_OK')
-      expect(tidied.rows).toContainEqual(expect.objectContaining({ 'min(n)': 0, 'max(n)': 1, integrity_check: 'ok' }))
-    })
-  })
-
-  describe('when it is in the middle of a COMMIT to two files', () => {
-    let commit: Outcome, read: Outcome, story: Story
-
-    beforeAll(async () => {
-      const cast = { holder: { timeout: 0 }, next: { timeout: 0 }, shell }
-      story = await contend('wal', cast, async ({ holder, next, shell }) => {
-        await holder`ATTACH 'other.db' AS other`
-        await holder`PRAGMA other.journal_mode = wal`
-        await holder`CREATE TABLE other.copy AS SELECT n FROM counter`
-        await holder`BEGIN IMMEDIATE`
-        await holder`UPDATE counter SET n = 1`
-        await holder`UPDATE copy SET n = 1`
-        await shell`cp other.db-wal kept`
-        commit = await holder`COMMIT`
-        await holder.signal('SIGKILL')
-        // COMMIT has written to the first log, and not to the second yet.
-        await shell`mv kept other.db-wal`
-        await next`ATTACH 'other.db' AS other`
-        read = await next`SELECT counter.n, copy.n AS copy FROM counter, copy`
-      })
-    })
-    beforeEach((context) => show(context, story))
-
-    test.fails('myth: a transaction is in all of its files, or in none of them', () => {
-      expect(read.rows).toEqual([{ n: 0, copy: 0 }])
-    })
-    test('the next finds it in the first file only, with SQLITE_OK: n is 1 there, and 0 in the other', () => {
-      expect([commit.code, read.code]).toEqual(['SQLITE_OK', 'SQLITE_OK'])
-      expect(read.rows).toEqual([{ n: 1, copy: 0 }])
-    })
-  })
-
   describe('when it waits for the write lock', () => {
     let commit: Outcome, begin: Outcome, read: Outcome, story: Story
 
@@ -637,6 +482,185 @@ describe.skipIf(!tellsLocks)('One that is killed while it recovers, write-ahead 
     })
   })
 })
+
+describe.skipIf(withoutPosix)(
+  'A COMMIT that is cut off, its files put together, rollback journal (POSIX)',
+  { tags: ['q44'] },
+  () => {
+    describe('when it is cut off wherever it writes to the database', () => {
+      let crashes: Outcome, tidied: Outcome, story: Story
+
+      beforeAll(async () => {
+        story = await contend('delete', { holder: { timeout: 0 }, images }, async ({ holder, images }) => {
+          await holder`CREATE TABLE ledger AS SELECT 0 AS n, zeroblob(3000) AS page FROM json_each('[1,2,3,4,5,6,7,8]')`
+          await holder`BEGIN IMMEDIATE`
+          await holder`UPDATE ledger SET n = 1, page = randomblob(3000)`
+          await images`.watch database.db`
+          await holder`COMMIT`
+          crashes = await images`.crash SELECT min(n), max(n) FROM ledger`
+          tidied = await images`.tidy SELECT min(n), max(n) FROM ledger`
+        })
+      })
+      beforeEach((context) => show(context, story))
+
+      test('the old state is found after every 1,024 bytes that COMMIT writes to the database, and intact', () => {
+        const found = { 'min(n)': 0, 'max(n)': 0, integrity_check: 'ok', crashes: expect.any(Number) }
+        expect(crashes.rows).toEqual([found])
+        expect(crashes.rows[0].crashes).toBeGreaterThan(8)
+      })
+      test.fails('myth: a -journal that was left behind is rubbish, and may be deleted', () => {
+        expect(tidied.rows).not.toContainEqual(expect.objectContaining({ 'min(n)': 0, 'max(n)': 1 }))
+      })
+      test('a mixture of old and new is found with SQLITE_OK by those who have deleted the journal, and the integrity check says ok', () => {
+        expect(tidied.code).toBe('SQLITE_OK')
+        expect(tidied.rows).toContainEqual(expect.objectContaining({ 'min(n)': 0, 'max(n)': 1, integrity_check: 'ok' }))
+      })
+    })
+
+    describe('when it is a COMMIT to two files, and both journals are put back', () => {
+      let old: Outcome[], fresh: Outcome[], files: Outcome, story: Story
+
+      beforeAll(async () => {
+        const cast = { first: { timeout: 0 }, other: { timeout: 0 }, next: { timeout: 0 }, shell }
+        story = await contend('delete', cast, async ({ first, other, next, shell }) => {
+          await first`ATTACH 'other.db' AS other`
+          await first`CREATE TABLE other.copy AS SELECT n FROM counter`
+          await first`BEGIN IMMEDIATE`
+          await first`UPDATE counter SET n = 1`
+          await first`UPDATE copy SET n = 1`
+          await shell`for f in database other; do ln $f.db-journal $f.kept; done`
+          await first`COMMIT`
+          // Both journals are there, and so is the file that names them, as if COMMIT had not deleted it yet.
+          await shell`for f in database other; do mv $f.kept $f.db-journal; done`
+          await shell`printf '%s\0' "$PWD/database.db-journal" "$PWD/other.db-journal" > "$(LC_ALL=C grep -ao '/[^[:cntrl:]]*-mj[0-9A-F]*' database.db-journal)"`
+          const oldCounter = await next`SELECT n FROM counter`
+          await next`ATTACH 'other.db' AS other`
+          old = [oldCounter, await next`SELECT n FROM copy`]
+
+          await other`ATTACH 'other.db' AS other`
+          await other`BEGIN IMMEDIATE`
+          await other`UPDATE counter SET n = 2`
+          await other`UPDATE copy SET n = 2`
+          await shell`for f in database other; do ln $f.db-journal $f.kept; done`
+          await other`COMMIT`
+          // Both journals are there, and the file that names them is not, as if COMMIT had deleted it a moment ago.
+          await shell`for f in database other; do mv $f.kept $f.db-journal; done`
+          fresh = [await next`SELECT n FROM counter`, await next`SELECT n FROM copy`]
+          files = await shell`echo *`
+        })
+      })
+      beforeEach((context) => show(context, story))
+
+      test('the next reads the old state in both files, as long as the super-journal is there that names both journals', () => {
+        expect(old.map(({ rows }) => rows)).toEqual([[{ n: 0 }], [{ n: 0 }]])
+      })
+      test('the next reads the new state in both files once the super-journal is gone, although both have a journal still', () => {
+        expect(fresh.map(({ rows }) => rows)).toEqual([[{ n: 2 }], [{ n: 2 }]])
+      })
+      test('the next has deleted all that was left behind', () => {
+        expect(files.rows).toEqual([{ said: 'database.db other.db' }])
+      })
+    })
+  },
+)
+
+describe.skipIf(withoutPosix)(
+  'A COMMIT that is cut off, its files put together, write-ahead log (POSIX)',
+  { tags: ['q44'] },
+  () => {
+    describe('when it is cut off wherever it writes to the log', () => {
+      let crashes: Outcome, story: Story
+
+      beforeAll(async () => {
+        story = await contend('wal', { holder: { timeout: 0 }, images }, async ({ holder, images }) => {
+          await holder`CREATE TABLE ledger AS SELECT 0 AS n, zeroblob(3000) AS page FROM json_each('[1,2,3,4,5,6,7,8]')`
+          await holder`BEGIN IMMEDIATE`
+          await holder`UPDATE ledger SET n = 1, page = randomblob(3000)`
+          await images`.watch database.db-wal`
+          await holder`COMMIT`
+          crashes = await images`.crash SELECT min(n), max(n) FROM ledger`
+        })
+      })
+      beforeEach((context) => show(context, story))
+
+      test('the old state is found after every 1,024 bytes that COMMIT writes to the log, and the new one after the last: intact', () => {
+        expect(crashes.rows).toEqual([
+          { 'min(n)': 0, 'max(n)': 0, integrity_check: 'ok', crashes: expect.any(Number) },
+          { 'min(n)': 1, 'max(n)': 1, integrity_check: 'ok', crashes: 1 },
+        ])
+        expect(crashes.rows[0].crashes).toBeGreaterThan(8)
+      })
+    })
+
+    describe('when it is a COMMIT to two files, and the second log is put back as it was', () => {
+      let commit: Outcome, read: Outcome, story: Story
+
+      beforeAll(async () => {
+        const cast = { holder: { timeout: 0 }, next: { timeout: 0 }, shell }
+        story = await contend('wal', cast, async ({ holder, next, shell }) => {
+          await holder`ATTACH 'other.db' AS other`
+          await holder`PRAGMA other.journal_mode = wal`
+          await holder`CREATE TABLE other.copy AS SELECT n FROM counter`
+          await holder`BEGIN IMMEDIATE`
+          await holder`UPDATE counter SET n = 1`
+          await holder`UPDATE copy SET n = 1`
+          await shell`cp other.db-wal kept`
+          commit = await holder`COMMIT`
+          await holder.signal('SIGKILL')
+          // As if COMMIT had written to the first log, and not to the second yet.
+          await shell`mv kept other.db-wal`
+          await next`ATTACH 'other.db' AS other`
+          read = await next`SELECT counter.n, copy.n AS copy FROM counter, copy`
+        })
+      })
+      beforeEach((context) => show(context, story))
+
+      test.fails('myth: a transaction is in all of its files, or in none of them', () => {
+        expect(read.rows).toEqual([{ n: 0, copy: 0 }])
+      })
+      test('the next finds it in the first file only, with SQLITE_OK: n is 1 there, and 0 in the other', () => {
+        expect([commit.code, read.code]).toEqual(['SQLITE_OK', 'SQLITE_OK'])
+        expect(read.rows).toEqual([{ n: 1, copy: 0 }])
+      })
+    })
+  },
+)
+
+describe.skipIf(withoutPosix)(
+  'A checkpoint that is cut off, its files put together, write-ahead log (POSIX)',
+  { tags: ['q44'] },
+  () => {
+    describe('when it is cut off wherever it writes to the database', () => {
+      let crashes: Outcome, tidied: Outcome, story: Story
+
+      beforeAll(async () => {
+        story = await contend('wal', { holder: { timeout: 0 }, images }, async ({ holder, images }) => {
+          await holder`CREATE TABLE ledger AS SELECT 0 AS n, zeroblob(3000) AS page FROM json_each('[1,2,3,4,5,6,7,8]')`
+          await holder`PRAGMA wal_checkpoint`
+          await holder`UPDATE ledger SET n = 1, page = randomblob(3000)`
+          await images`.watch database.db`
+          await holder`PRAGMA wal_checkpoint`
+          crashes = await images`.crash SELECT min(n), max(n) FROM ledger`
+          tidied = await images`.tidy SELECT min(n), max(n) FROM ledger`
+        })
+      })
+      beforeEach((context) => show(context, story))
+
+      test('the new state is found after every 1,024 bytes that the checkpoint copies, and intact: the log still has all of it', () => {
+        const found = { 'min(n)': 1, 'max(n)': 1, integrity_check: 'ok', crashes: expect.any(Number) }
+        expect(crashes.rows).toEqual([found])
+        expect(crashes.rows[0].crashes).toBeGreaterThan(8)
+      })
+      test.fails('myth: a -wal that was left behind is rubbish, and may be deleted', () => {
+        expect(tidied.rows).not.toContainEqual(expect.objectContaining({ 'min(n)': 0, 'max(n)': 1 }))
+      })
+      test('a mixture of old and new is found with SQLITE_OK by those who have deleted the log, and the integrity check says ok', () => {
+        expect(tidied.code).toBe('SQLITE_OK')
+        expect(tidied.rows).toContainEqual(expect.objectContaining({ 'min(n)': 0, 'max(n)': 1, integrity_check: 'ok' }))
+      })
+    })
+  },
+)
 
 describe.skipIf(withoutPosix)('Somebody who tidies up, rollback journal (POSIX)', { tags: ['q44'] }, () => {
   describe('when the journal of a dead process is deleted', () => {
@@ -806,7 +830,7 @@ describe.skipIf(withoutPosix)('Somebody who tidies up, write-ahead log (POSIX)',
   })
 
   describe('when a backup is copied over the database, and the -wal of a dead process is beside it', () => {
-    let read: Outcome, check: Outcome, again: Outcome, story: Story
+    let read: Outcome, check: Outcome, begin: Outcome, again: Outcome, write: Outcome, story: Story
 
     beforeAll(async () => {
       const cast = { holder: { timeout: 0 }, next: { timeout: 0 }, last: { timeout: 0 }, shell }
@@ -816,13 +840,16 @@ describe.skipIf(withoutPosix)('Somebody who tidies up, write-ahead log (POSIX)',
         await holder`UPDATE ledger SET n = 1`
         await holder`PRAGMA wal_checkpoint(TRUNCATE)`
         await holder`UPDATE ledger SET n = 2 WHERE rowid < 5`
+        await holder`BEGIN IMMEDIATE`
         await holder.signal('SIGKILL')
         await shell`cp backup.db database.db`
         read = await next`SELECT n, count(*) AS rows FROM ledger GROUP BY n`
         check = await next`PRAGMA integrity_check`
+        begin = await next`BEGIN IMMEDIATE`
         await next.signal('SIGKILL')
         await shell`cp backup.db database.db && rm database.db-wal`
         again = await last`SELECT n, count(*) AS rows FROM ledger GROUP BY n`
+        write = await last`UPDATE ledger SET n = 3`
       })
     })
     beforeEach((context) => show(context, story))
@@ -840,8 +867,12 @@ describe.skipIf(withoutPosix)('Somebody who tidies up, write-ahead log (POSIX)',
       })
       expect(check.rows).toEqual([{ integrity_check: 'ok' }])
     })
-    test('the last one reads the backup where the -wal was deleted with the database that it belongs to', () => {
+    test('the next is admitted to write on top of that, SQLITE_OK: the holder, who had said BEGIN IMMEDIATE, is dead', () => {
+      expect(begin.code).toBe('SQLITE_OK')
+    })
+    test('the last one reads the backup, and writes, where the -wal was deleted with the database that it belongs to', () => {
       expect(again.rows).toEqual([{ n: 0, rows: 8 }])
+      expect(write.code).toBe('SQLITE_OK')
     })
   })
 })
