@@ -47,9 +47,9 @@ export type Setting = {
 /** A template tag: its connection executes what it is given. It takes no `${}`, so that the SQL you read is the SQL that ran. */
 export type Contender = ((sql: TemplateStringsArray) => Statement) & {
   /**
-   * Stops the process, one that waits in its sleep, and resolves once it is stopped; or lets it go on (Linux). Or kills it, between
-   * two statements or in one that is known to wait, and resolves once it is gone (POSIX): nobody may ask it anything then, and what
-   * became of a statement under way is unknown.
+   * Stops the process, one that waits in its sleep, and resolves once it is stopped; or lets it go on (Linux). What a stopped one is
+   * told, it begins when it goes on. Or kills it, between two statements, in one that is known to wait, or as it is stopped, and resolves
+   * once it is gone (POSIX): nobody may ask it anything then, and what became of a statement under way is unknown.
    */
   signal: (signal: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL') => Promise<void>
 }
@@ -115,6 +115,11 @@ export class Statement implements PromiseLike<Outcome> {
   /** Whether the story has asked for the outcome. */
   get awaited(): boolean {
     return this.#result !== undefined
+  }
+
+  /** Whether its contender has answered by now: one that is stopped does not. */
+  get answered(): boolean {
+    return this.#over !== undefined
   }
 
   /** Whether it was seen to wait inside SQLite. */
@@ -268,7 +273,7 @@ export async function contend<Name extends string>(
     }
     const signal: Contender['signal'] = async (signal) => {
       if (child.isCondemned) throw new Error(`${name} was killed and cannot get ${signal}`)
-      const hurried = [...atWork].find(({ waits }) => signal === 'SIGKILL' && !waits)
+      const hurried = signal === 'SIGKILL' && !isStopped(child.pid) && [...atWork].find(({ waits }) => !waits)
       if (hurried)
         throw new Error(`${hurried.contender} is not known to wait in \`${hurried.sql}\`, and would be killed anywhere in it`)
       const moment: Moment = { contender: name, text: `(${signal})`, kind: 'signal', waits: false }

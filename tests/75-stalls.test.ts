@@ -2,7 +2,8 @@
  * A process can be alive and stand still: stopped by SIGSTOP, in a debugger, in a paused container. Its locks stay
  * its own for as long as that takes. SQLite has no lease and no watchdog: nobody takes a lock away from one who does not answer, the
  * others get their timeout and SQLITE_BUSY, and when the sleeper wakes, its transaction is as it was. Nothing is lost, but nobody gets
- * on either. Who does not want to wait has one way, and it is safe: SIGKILL (chapter 74).
+ * on either. Idle or stopped, to the others it is the same; but one that is idle does what it is told. So each is told something here as
+ * it stands, and has not answered when the others have. Who does not want to wait has one way, and it is safe: SIGKILL (chapter 74).
  *
  * What a waiter finds that was stopped itself, chapter 63 tells: a timeout counts sleeps only.
  *
@@ -17,8 +18,9 @@ import { show } from '../helpers/show.ts'
 const withoutProc = process.platform !== 'linux'
 
 describe.skipIf(withoutProc)('A holder that is stopped, rollback journal (needs /proc)', { tags: ['q45'] }, () => {
-  describe('when it has written, and has not said COMMIT', () => {
-    let hasty: Outcome, late: Outcome, read: Outcome, own: Outcome, commit: Outcome, begin: Outcome, seen: Outcome, story: Story
+  describe('when it has written, and is told to COMMIT as it stands', () => {
+    let hasty: Outcome, late: Outcome, read: Outcome, commit: Outcome, begin: Outcome, seen: Outcome
+    let isAnswered: boolean, isPatient: boolean, story: Story
 
     beforeAll(async () => {
       const cast = { holder: { timeout: 5_000 }, hasty: { timeout: 0 }, late: { timeout: 100 }, waiter: { timeout: 5_000 } }
@@ -27,14 +29,16 @@ describe.skipIf(withoutProc)('A holder that is stopped, rollback journal (needs 
         await holder`BEGIN IMMEDIATE`
         await holder`UPDATE counter SET n = n + 1`
         await holder.signal('SIGSTOP')
+        const leaving = holder`COMMIT`
         hasty = await contenders.hasty`BEGIN IMMEDIATE`
-        late = await contenders.late`BEGIN IMMEDIATE`
         read = await contenders.hasty`SELECT n FROM counter`
         const turn = waiter`BEGIN IMMEDIATE`
         await turn.blocks()
+        late = await contenders.late`BEGIN IMMEDIATE`
+        isPatient = !turn.answered
+        isAnswered = leaving.answered
         await holder.signal('SIGCONT')
-        own = await holder`SELECT n FROM counter`
-        commit = await holder`COMMIT`
+        commit = await leaving
         begin = await turn
         seen = await waiter`SELECT n FROM counter`
       })
@@ -48,15 +52,18 @@ describe.skipIf(withoutProc)('A holder that is stopped, rollback journal (needs 
     test.fails('myth: a lock is taken away from a process that does not answer any more', () => {
       expect(late.code).toBe('SQLITE_OK')
     })
-    test('the late one waits for its whole timeout of 100 ms, and gets SQLITE_BUSY', () => {
+    test('the late one waits for its whole timeout of 100 ms, and gets SQLITE_BUSY, while one who has 5,000 ms waits on', () => {
       expect(late.code).toBe('SQLITE_BUSY')
       expect(late.waited).toBeGreaterThanOrEqual(100)
+      expect(late.waited).toBeLessThan(5_000)
+      expect(isPatient).toBe(true)
     })
-    test('the holder wakes in its transaction, with what it has written, and commits', () => {
-      expect(own).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 1 }], inTransaction: true })
-      expect(commit.code).toBe('SQLITE_OK')
+    test('the holder, told to COMMIT as it stands, has not answered by then; it wakes in its transaction, and commits', () => {
+      expect(isAnswered).toBe(false)
+      expect(commit).toMatchObject({ code: 'SQLITE_OK', inTransaction: false })
     })
-    test('the waiter, who is patient, gets its turn then, and reads what the holder has committed', () => {
+    test('the waiter, who is patient, gets its turn then, and reads what the holder has written: n is 1', () => {
+      expect(isPatient).toBe(true)
       expect(begin.code).toBe('SQLITE_OK')
       expect(seen.rows).toEqual([{ n: 1 }])
     })
@@ -91,6 +98,7 @@ describe.skipIf(withoutProc)('A holder that is stopped, rollback journal (needs 
     test('the newcomer, who only wants to read, waits for 100 ms and gets SQLITE_BUSY, although nobody is inside', () => {
       expect(refused.code).toBe('SQLITE_BUSY')
       expect(refused.waited).toBeGreaterThanOrEqual(100)
+      expect(refused.waited).toBeLessThan(5_000)
     })
     test('the holder wakes, and commits', () => {
       expect(commit.code).toBe('SQLITE_OK')
@@ -98,7 +106,7 @@ describe.skipIf(withoutProc)('A holder that is stopped, rollback journal (needs 
     })
   })
 
-  describe('when it is killed as it stands', () => {
+  describe('when it is told to COMMIT as it stands, and is killed', () => {
     let refused: Outcome, begin: Outcome, read: Outcome, story: Story
 
     beforeAll(async () => {
@@ -106,6 +114,7 @@ describe.skipIf(withoutProc)('A holder that is stopped, rollback journal (needs 
         await holder`BEGIN IMMEDIATE`
         await holder`UPDATE counter SET n = n + 1`
         await holder.signal('SIGSTOP')
+        holder`COMMIT`
         refused = await next`BEGIN IMMEDIATE`
         await holder.signal('SIGKILL')
         begin = await next`BEGIN IMMEDIATE`
@@ -117,15 +126,16 @@ describe.skipIf(withoutProc)('A holder that is stopped, rollback journal (needs 
     test('the next, turned away with SQLITE_BUSY before, is admitted at once: SQLITE_OK, without a timeout', () => {
       expect([refused.code, begin.code]).toEqual(['SQLITE_BUSY', 'SQLITE_OK'])
     })
-    test('the next reads the old state: n is 0', () => {
+    test('the next reads the old state: n is 0, for the COMMIT was never begun', () => {
       expect(read.rows).toEqual([{ n: 0 }])
     })
   })
 })
 
 describe.skipIf(withoutProc)('A holder that is stopped, write-ahead log (needs /proc)', { tags: ['q45'] }, () => {
-  describe('when it has written, and has not said COMMIT', () => {
-    let hasty: Outcome, late: Outcome, read: Outcome, own: Outcome, commit: Outcome, begin: Outcome, seen: Outcome, story: Story
+  describe('when it has written, and is told to COMMIT as it stands', () => {
+    let hasty: Outcome, late: Outcome, read: Outcome, commit: Outcome, begin: Outcome, seen: Outcome
+    let isAnswered: boolean, isPatient: boolean, story: Story
 
     beforeAll(async () => {
       const cast = { holder: { timeout: 0 }, hasty: { timeout: 0 }, late: { timeout: 100 }, waiter: { timeout: 5_000 } }
@@ -134,14 +144,16 @@ describe.skipIf(withoutProc)('A holder that is stopped, write-ahead log (needs /
         await holder`BEGIN IMMEDIATE`
         await holder`UPDATE counter SET n = n + 1`
         await holder.signal('SIGSTOP')
+        const leaving = holder`COMMIT`
         hasty = await contenders.hasty`BEGIN IMMEDIATE`
-        late = await contenders.late`BEGIN IMMEDIATE`
         read = await contenders.hasty`SELECT n FROM counter`
         const turn = waiter`BEGIN IMMEDIATE`
         await turn.blocks()
+        late = await contenders.late`BEGIN IMMEDIATE`
+        isPatient = !turn.answered
+        isAnswered = leaving.answered
         await holder.signal('SIGCONT')
-        own = await holder`SELECT n FROM counter`
-        commit = await holder`COMMIT`
+        commit = await leaving
         begin = await turn
         seen = await waiter`SELECT n FROM counter`
       })
@@ -152,15 +164,18 @@ describe.skipIf(withoutProc)('A holder that is stopped, write-ahead log (needs /
       expect(hasty.code).toBe('SQLITE_BUSY')
       expect(read.rows).toEqual([{ n: 0 }])
     })
-    test('the late one waits for its whole timeout of 100 ms, and gets SQLITE_BUSY', () => {
+    test('the late one waits for its whole timeout of 100 ms, and gets SQLITE_BUSY, while one who has 5,000 ms waits on', () => {
       expect(late.code).toBe('SQLITE_BUSY')
       expect(late.waited).toBeGreaterThanOrEqual(100)
+      expect(late.waited).toBeLessThan(5_000)
+      expect(isPatient).toBe(true)
     })
-    test('the holder wakes in its transaction, with what it has written, and commits', () => {
-      expect(own).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 1 }], inTransaction: true })
-      expect(commit.code).toBe('SQLITE_OK')
+    test('the holder, told to COMMIT as it stands, has not answered by then; it wakes in its transaction, and commits', () => {
+      expect(isAnswered).toBe(false)
+      expect(commit).toMatchObject({ code: 'SQLITE_OK', inTransaction: false })
     })
-    test('the waiter, who is patient, gets its turn then, and reads what the holder has committed', () => {
+    test('the waiter, who is patient, gets its turn then, and reads what the holder has written: n is 1', () => {
+      expect(isPatient).toBe(true)
       expect(begin.code).toBe('SQLITE_OK')
       expect(seen.rows).toEqual([{ n: 1 }])
     })
@@ -195,6 +210,7 @@ describe.skipIf(withoutProc)('A holder that is stopped, write-ahead log (needs /
     test('the writer waits for 100 ms and gets SQLITE_BUSY, and so does a second checkpoint, with busy = 1', () => {
       expect(refused.code).toBe('SQLITE_BUSY')
       expect(refused.waited).toBeGreaterThanOrEqual(100)
+      expect(refused.waited).toBeLessThan(5_000)
       expect(second.rows).toMatchObject([{ busy: 1 }])
     })
     test('the reader reads the newest state meanwhile', () => {
@@ -206,7 +222,7 @@ describe.skipIf(withoutProc)('A holder that is stopped, write-ahead log (needs /
     })
   })
 
-  describe('when it is killed as it stands', () => {
+  describe('when it is told to COMMIT as it stands, and is killed', () => {
     let refused: Outcome, begin: Outcome, read: Outcome, story: Story
 
     beforeAll(async () => {
@@ -214,6 +230,7 @@ describe.skipIf(withoutProc)('A holder that is stopped, write-ahead log (needs /
         await holder`BEGIN IMMEDIATE`
         await holder`UPDATE counter SET n = n + 1`
         await holder.signal('SIGSTOP')
+        holder`COMMIT`
         refused = await next`BEGIN IMMEDIATE`
         await holder.signal('SIGKILL')
         begin = await next`BEGIN IMMEDIATE`
@@ -225,7 +242,7 @@ describe.skipIf(withoutProc)('A holder that is stopped, write-ahead log (needs /
     test('the next, turned away with SQLITE_BUSY before, is admitted at once: SQLITE_OK, without a timeout', () => {
       expect([refused.code, begin.code]).toEqual(['SQLITE_BUSY', 'SQLITE_OK'])
     })
-    test('the next reads the old state: n is 0', () => {
+    test('the next reads the old state: n is 0, for the COMMIT was never begun', () => {
       expect(read.rows).toEqual([{ n: 0 }])
     })
   })
@@ -233,7 +250,7 @@ describe.skipIf(withoutProc)('A holder that is stopped, write-ahead log (needs /
 
 describe.skipIf(withoutProc)('A reader that is stopped, rollback journal (needs /proc)', { tags: ['q45'] }, () => {
   describe('when somebody wants to commit', () => {
-    let refused: Outcome, shut: Outcome, still: Outcome, commit: Outcome, story: Story
+    let refused: Outcome, shut: Outcome, left: Outcome, commit: Outcome, isAnswered: boolean, story: Story
 
     beforeAll(async () => {
       const cast = { reader: { timeout: 0 }, writer: { timeout: 100 }, newcomer: { timeout: 100 } }
@@ -241,13 +258,14 @@ describe.skipIf(withoutProc)('A reader that is stopped, rollback journal (needs 
         await reader`BEGIN`
         await reader`SELECT n FROM counter`
         await reader.signal('SIGSTOP')
+        const leaving = reader`COMMIT`
         await writer`BEGIN IMMEDIATE`
         await writer`UPDATE counter SET n = n + 1`
         refused = await writer`COMMIT`
         shut = await newcomer`SELECT n FROM counter`
+        isAnswered = leaving.answered
         await reader.signal('SIGCONT')
-        still = await reader`SELECT n FROM counter`
-        await reader`COMMIT`
+        left = await leaving
         commit = await writer`COMMIT`
       })
     })
@@ -256,6 +274,7 @@ describe.skipIf(withoutProc)('A reader that is stopped, rollback journal (needs 
     test('the writer waits in COMMIT for its 100 ms, and gets SQLITE_BUSY', () => {
       expect(refused.code).toBe('SQLITE_BUSY')
       expect(refused.waited).toBeGreaterThanOrEqual(100)
+      expect(refused.waited).toBeLessThan(5_000)
     })
     test.fails('myth: a reader that does nothing keeps writers waiting, and nobody else', () => {
       expect(shut.code).toBe('SQLITE_OK')
@@ -263,31 +282,36 @@ describe.skipIf(withoutProc)('A reader that is stopped, rollback journal (needs 
     test('the newcomer, who only wants to read, gets SQLITE_BUSY after its 100 ms as well: one stopped reader stops everybody', () => {
       expect(shut.code).toBe('SQLITE_BUSY')
       expect(shut.waited).toBeGreaterThanOrEqual(100)
+      expect(shut.waited).toBeLessThan(5_000)
     })
-    test('the reader wakes, and reads what it read before', () => {
-      expect(still).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 0 }] })
+    test('the reader, told to COMMIT as it stands, has not answered by then; it wakes, and leaves', () => {
+      expect(isAnswered).toBe(false)
+      expect(left).toMatchObject({ code: 'SQLITE_OK', inTransaction: false })
     })
     test('the writer repeats its COMMIT when the reader has left, SQLITE_OK', () => {
       expect(commit.code).toBe('SQLITE_OK')
     })
   })
 
-  describe('when it has only said BEGIN', () => {
-    let write: Outcome, read: Outcome, story: Story
+  describe('when it has only said BEGIN, and is told to read as it stands', () => {
+    let write: Outcome, read: Outcome, isAnswered: boolean, story: Story
 
     beforeAll(async () => {
       story = await contend('delete', { sleeper: { timeout: 0 }, writer: { timeout: 0 } }, async ({ sleeper, writer }) => {
         await sleeper`BEGIN`
         await sleeper.signal('SIGSTOP')
+        const turn = sleeper`SELECT n FROM counter`
         write = await writer`UPDATE counter SET n = n + 1`
+        isAnswered = turn.answered
         await sleeper.signal('SIGCONT')
-        read = await sleeper`SELECT n FROM counter`
+        read = await turn
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('the writer writes, SQLITE_OK: one who holds nothing may sleep as long as it likes', () => {
+    test('the writer writes, SQLITE_OK, before that is answered: one who holds nothing may sleep as long as it likes', () => {
       expect(write.code).toBe('SQLITE_OK')
+      expect(isAnswered).toBe(false)
     })
     test('the sleeper wakes, and reads the newest state: n is 1', () => {
       expect(read.rows).toEqual([{ n: 1 }])
@@ -297,18 +321,21 @@ describe.skipIf(withoutProc)('A reader that is stopped, rollback journal (needs 
 
 describe.skipIf(withoutProc)('A reader that is stopped, write-ahead log (needs /proc)', { tags: ['q45'] }, () => {
   describe('when somebody writes, and wants a checkpoint', () => {
-    let write: Outcome, held: Outcome, again: Outcome, still: Outcome, stale: Outcome, freed: Outcome, story: Story
+    let write: Outcome, held: Outcome, again: Outcome, still: Outcome, stale: Outcome, freed: Outcome
+    let isAnswered: boolean, story: Story
 
     beforeAll(async () => {
       story = await contend('wal', { reader: { timeout: 5_000 }, writer: { timeout: 0 } }, async ({ reader, writer }) => {
         await reader`BEGIN`
         await reader`SELECT n FROM counter`
         await reader.signal('SIGSTOP')
+        const turn = reader`SELECT n FROM counter`
         write = await writer`UPDATE counter SET n = n + 1`
         held = await writer`PRAGMA wal_checkpoint(TRUNCATE)`
         again = await writer`UPDATE counter SET n = n + 1`
+        isAnswered = turn.answered
         await reader.signal('SIGCONT')
-        still = await reader`SELECT n FROM counter`
+        still = await turn
         stale = await reader`UPDATE counter SET n = n + 10`
         await reader`ROLLBACK`
         freed = await writer`PRAGMA wal_checkpoint(TRUNCATE)`
@@ -316,17 +343,20 @@ describe.skipIf(withoutProc)('A reader that is stopped, write-ahead log (needs /
     })
     beforeEach((context) => show(context, story))
 
-    test('the writer writes beside the stopped reader, before the checkpoint and after it', () => {
+    test('the writer writes before the checkpoint and after it, and the reader, told to read as it stands, has not answered', () => {
+      expect(isAnswered).toBe(false)
       expect([write.code, again.code]).toEqual(['SQLITE_OK', 'SQLITE_OK'])
     })
-    test('the writer cannot truncate the log, SQLITE_OK with busy = 1, until the reader has left', () => {
+    test('the writer cannot truncate the log, SQLITE_OK with busy = 1, until the reader has woken and left', () => {
+      expect(isAnswered).toBe(false)
       expect(held).toMatchObject({ code: 'SQLITE_OK', rows: [{ busy: 1 }] })
       expect(freed.rows).toEqual([{ busy: 0, log: 0, checkpointed: 0 }])
     })
     test.fails('myth: a snapshot expires when its reader does not answer any more', () => {
       expect(still.rows).not.toEqual([{ n: 0 }])
     })
-    test('the reader wakes with its snapshot, SQLITE_OK: n is 0, two commits later', () => {
+    test('the reader wakes with its snapshot, and answers only then, SQLITE_OK: n is 0, two commits later', () => {
+      expect(isAnswered).toBe(false)
       expect(still).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 0 }] })
     })
     test('the reader, if it goes on to write, is turned away with SQLITE_BUSY_SNAPSHOT, as anybody with an old snapshot', () => {
@@ -334,23 +364,26 @@ describe.skipIf(withoutProc)('A reader that is stopped, write-ahead log (needs /
     })
   })
 
-  describe('when it has only said BEGIN', () => {
-    let write: Outcome, checkpoint: Outcome, read: Outcome, story: Story
+  describe('when it has only said BEGIN, and is told to read as it stands', () => {
+    let write: Outcome, checkpoint: Outcome, read: Outcome, isAnswered: boolean, story: Story
 
     beforeAll(async () => {
       story = await contend('wal', { sleeper: { timeout: 0 }, writer: { timeout: 0 } }, async ({ sleeper, writer }) => {
         await sleeper`BEGIN`
         await sleeper.signal('SIGSTOP')
+        const turn = sleeper`SELECT n FROM counter`
         write = await writer`UPDATE counter SET n = n + 1`
         checkpoint = await writer`PRAGMA wal_checkpoint(TRUNCATE)`
+        isAnswered = turn.answered
         await sleeper.signal('SIGCONT')
-        read = await sleeper`SELECT n FROM counter`
+        read = await turn
       })
     })
     beforeEach((context) => show(context, story))
 
-    test('the writer writes, SQLITE_OK, and truncates the log', () => {
+    test('the writer writes, SQLITE_OK, and truncates the log, before that is answered', () => {
       expect(write.code).toBe('SQLITE_OK')
+      expect(isAnswered).toBe(false)
       expect(checkpoint.rows).toEqual([{ busy: 0, log: 0, checkpointed: 0 }])
     })
     test('the sleeper wakes, and reads the newest state: n is 1', () => {
