@@ -70,7 +70,7 @@ describe.skipIf(withoutProc)('A holder that is stopped, rollback journal (needs 
   })
 
   describe('when it waits in COMMIT for a reader, and the reader leaves', () => {
-    let refused: Outcome, again: Outcome, commit: Outcome, read: Outcome, story: Story
+    let refused: Outcome, again: Outcome, commit: Outcome, read: Outcome, isAnswered: boolean, story: Story
 
     beforeAll(async () => {
       const cast = { reader: { timeout: 0 }, holder: { timeout: 5_000 }, newcomer: { timeout: 100 } }
@@ -85,6 +85,7 @@ describe.skipIf(withoutProc)('A holder that is stopped, rollback journal (needs 
         await reader`COMMIT`
         again = await reader`SELECT n FROM counter`
         refused = await newcomer`SELECT n FROM counter`
+        isAnswered = leaving.answered
         await holder.signal('SIGCONT')
         commit = await leaving
         read = await newcomer`SELECT n FROM counter`
@@ -100,7 +101,8 @@ describe.skipIf(withoutProc)('A holder that is stopped, rollback journal (needs 
       expect(refused.waited).toBeGreaterThanOrEqual(100)
       expect(refused.waited).toBeLessThan(5_000)
     })
-    test('the holder wakes, and commits', () => {
+    test('the holder has not answered by then; it wakes, and commits', () => {
+      expect(isAnswered).toBe(false)
       expect(commit.code).toBe('SQLITE_OK')
       expect(read.rows).toEqual([{ n: 1 }])
     })
@@ -182,7 +184,8 @@ describe.skipIf(withoutProc)('A holder that is stopped, write-ahead log (needs /
   })
 
   describe('when it waits in a FULL checkpoint for a reader, and the reader leaves', () => {
-    let refused: Outcome, second: Outcome, read: Outcome, checkpoint: Outcome, write: Outcome, story: Story
+    let refused: Outcome, second: Outcome, read: Outcome, checkpoint: Outcome, write: Outcome
+    let isAnswered: boolean, story: Story
 
     beforeAll(async () => {
       const cast = { reader: { timeout: 0 }, checkpointer: { timeout: 5_000 }, writer: { timeout: 100 } }
@@ -197,6 +200,7 @@ describe.skipIf(withoutProc)('A holder that is stopped, write-ahead log (needs /
         refused = await writer`UPDATE counter SET n = n + 1`
         second = await writer`PRAGMA wal_checkpoint`
         read = await reader`SELECT n FROM counter`
+        isAnswered = turn.answered
         await checkpointer.signal('SIGCONT')
         checkpoint = await turn
         write = await writer`UPDATE counter SET n = n + 1`
@@ -216,7 +220,8 @@ describe.skipIf(withoutProc)('A holder that is stopped, write-ahead log (needs /
     test('the reader reads the newest state meanwhile', () => {
       expect(read).toMatchObject({ code: 'SQLITE_OK', rows: [{ n: 1 }] })
     })
-    test('the checkpointer wakes, and finishes; the writer writes', () => {
+    test('the checkpointer has not answered by then; it wakes, and finishes, and the writer writes', () => {
+      expect(isAnswered).toBe(false)
       expect(checkpoint.rows).toEqual([{ busy: 0, log: 1, checkpointed: 1 }])
       expect(write.code).toBe('SQLITE_OK')
     })
