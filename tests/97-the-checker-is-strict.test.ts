@@ -206,6 +206,11 @@ describe('The checker, and a history in which something is wrong', { tags: ['q46
     const verdict = judged(['total c = 0 of 0, add c 1 +1', 'total c = 0 of 0, add c 2 +1'], ['total c = 1 of 1, r c [1, 2]'])
     expect(named(verdict)).toEqual(['internal', 'lost update'])
   })
+  test('the checker names no lost update where one of the two was refused: that is a stale read', () => {
+    const verdict = judged(['r x [], append x 1'], ['refused: r x [], append x 2'], ['r x [1]'])
+    expect(named(verdict)).toEqual(['stale read'])
+    expect(said(verdict)).toEqual(['T2 read x without what T1 wrote; T1 had ended before T2 began'])
+  })
   test('the checker names G-single, read skew: one thing that has happened is found, and another is missed', () => {
     const verdict = judged(['append x 1, append y 1', 'r x [1], r y []'], ['r x [1], r y [1]'])
     expect(named(verdict)).toEqual(['G-single'])

@@ -151,9 +151,9 @@ function tellKnot(versions: Versions, findings: Findings, graph: Graph, knot: nu
 
 /** Tells of two that have read the same state of a key, and have both written to it, if there are such two. */
 function toldRivals({ log, isWrite }: Versions, findings: Findings, knot: number[]): boolean {
-  const { key, found, keys, length } = log
+  const { key, found, keys, length, outcome } = log
   const readers = new Map<string, number>()
-  for (const transaction of knot.filter((node) => node < length)) {
+  for (const transaction of knot.filter((node) => node < length && outcome[node] !== refused)) {
     const written = new Set(
       log
         .opsOf(transaction)
