@@ -93,6 +93,13 @@ describe('The checker, and a history in which all is well', { tags: ['q46'] }, (
     })
     expect(verdict).toMatchObject({ findings: [], order: [0, 2, 1, 3] })
   })
+  test('the checker accepts that a transaction reads all accounts in the middle of its own transfer', () => {
+    const opening = 'add a 1 +100, add b 2 +100, total a = 100 of 1, total b = 100 of 1'
+    const transfer = 'add a 3 -5, total a = 95 of 2, total b = 100 of 1, add b 4 +5'
+    const events = byHand([opening], [transfer], ['total a = 95 of 2, total b = 105 of 2, r a [1, 3], r b [2, 4]'])
+    expect(isExplained(events)).toBe(true)
+    expect(check(events, { keys: ['a', 'b'], sum: 200 })).toMatchObject({ findings: [], order: [0, 1, 2] })
+  })
   test('the checker counts what nobody has read as undecided', () => {
     expect(judged(['append x 1', 'append y 1', 'total c = 0 of 0'], ['r y [1]'])).toMatchObject({ findings: [], undecided: 1 })
   })
@@ -183,6 +190,16 @@ describe('The checker, and a history in which something is wrong', { tags: ['q46
       ['r a [1], r b [2]'],
     )
     expect(named(check(events, { keys: ['a', 'b'], sum: 200 }))).toEqual(['wrong total', 'varying sum'])
+  })
+  test('the checker names a varying sum where the reader has moved money itself, and found too little besides', () => {
+    const events = byHand(
+      ['add a 1 +100, add b 2 +100'],
+      ['add a 3 -5, total a = 95 of 2, total b = 90 of 1, add b 4 +5'],
+      ['r a [1, 3], r b [2, 4]'],
+    )
+    const verdict = check(events, { keys: ['a', 'b'], sum: 200 })
+    expect(named(verdict)).toEqual(['wrong total', 'varying sum'])
+    expect(said(verdict)).toContain('T2 finds 190 in all accounts, and not 200')
   })
   test('the checker names G0, a dirty write: transactions write over each other', () => {
     const verdict = judged(['append x 1, append y 1', 'append x 2, append y 2'], ['r x [1, 2], r y [2, 1]'])
@@ -322,6 +339,15 @@ describe('The checker, and what is no history', { tags: ['q46'] }, () => {
   test('the checker refuses an answer to another transaction than was asked', () => {
     complaint(invoke, event('ok', 1, [['append', 'x', 2]])).toThrow(/^line 2: process 1 answers another transaction than T1$/)
   })
+  test('the checker refuses an answer that adds another amount than was asked', () => {
+    const answer = event('ok', 1, [['add', 'c', 1, 6]])
+    const sentence = /^line 2: process 1 answers another transaction than T1$/
+    complaint(event('invoke', 1, [['add', 'c', 1, 5]]), answer).toThrow(sentence)
+  })
+  test('the checker refuses an account that does not occur in the history', () => {
+    const events = byHand(['add a 1 +100'], ['r a [1]'])
+    expect(() => check(events, { keys: ['a', 'b'], sum: 100 })).toThrow(/^there is no account b in the history$/)
+  })
   test('the checker refuses two writes that nobody could tell apart', () => {
     const second = event('invoke', 2, [['append', 'x', 1]])
     complaint(invoke, second).toThrow(/^line 2: 1 goes to x a second time: nobody could tell which is which$/)
@@ -344,6 +370,12 @@ describe('The checker, and what is no history', { tags: ['q46'] }, () => {
   })
   test('the checker refuses an event that it does not know', () => {
     complaint(event('maybe', 1, [])).toThrow(/^line 1: its type is 'maybe', not invoke, ok, fail or info$/)
+  })
+  test('the checker refuses an event without a time, or with one that is no number', () => {
+    complaint({ type: 'invoke', process: 1, value: [] } as unknown as Event).toThrow(
+      /^line 1: its time is undefined, not a number of nanoseconds$/,
+    )
+    complaint(event('invoke', 1, [], Number.NaN)).toThrow(/^line 1: its time is NaN, not a number of nanoseconds$/)
   })
   test('the checker refuses time that goes backwards', () => {
     complaint(event('invoke', 1, [], 7), event('ok', 1, [], 6)).toThrow(

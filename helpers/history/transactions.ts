@@ -66,6 +66,7 @@ export class Transactions {
       if (!['invoke', 'ok', 'fail', 'info'].includes(type)) this.#refuse(`its type is '${type}', not invoke, ok, fail or info`)
       if (!Number.isInteger(process)) this.#refuse(`its process is ${JSON.stringify(process)}, not a whole number`)
       if (!Array.isArray(value)) this.#refuse('its value is no list of micro-operations')
+      if (!Number.isFinite(event.time)) this.#refuse(`its time is ${event.time}, not a number of nanoseconds`)
       if (event.time < time) this.#refuse(`its time, ${event.time}, lies before that of the line above`)
       time = event.time
       const transaction = running.get(process)
@@ -203,11 +204,10 @@ export class Transactions {
   }
 
   #isOf(op: Op, number: number): boolean {
-    const [kind, name] = op
-    const isWrite = this.kind[number] === append || this.kind[number] === add
-    return (
-      kind === kinds[this.kind[number]] && this.numberOf(name) === this.key[number] && (!isWrite || op[2] === this.value[number])
-    )
+    const [kind, name, element, amount] = op
+    if (kind !== kinds[this.kind[number]] || this.numberOf(name) !== this.key[number]) return false
+    if (kind === 'add' && amount !== this.amount[number]) return false
+    return kind === 'r' || kind === 'total' || element === this.value[number]
   }
 
   /** Notes what a read was answered. */
