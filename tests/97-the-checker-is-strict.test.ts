@@ -20,7 +20,8 @@ import { isExplained } from '../helpers/history/brute-force.ts'
 import { type Accounts, check, type Verdict } from '../helpers/history/checker.ts'
 import { tell } from '../helpers/history/findings.ts'
 import { type Event, forElle, fromLines, inOrder, type Op, toLines } from '../helpers/history/history.ts'
-import { keep } from '../helpers/history/keep.ts'
+import { judged as judgedCampaign, keep } from '../helpers/history/keep.ts'
+import { usual } from '../helpers/history/nemesis.ts'
 import { Random } from '../helpers/history/random.ts'
 import { simulated } from '../helpers/history/simulation.ts'
 import { Workload } from '../helpers/history/workload.ts'
@@ -398,6 +399,21 @@ describe('The checker, and what is no history', { tags: ['q46'] }, () => {
       const [name] = await readdir(folder)
       expect(report).toContain(join(folder, name))
       expect(fromLines(await readFile(join(folder, name, 'history.jsonl'), 'utf8'))).toMatchObject(events)
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  })
+  test('a campaign that cannot go on keeps the history until then, and its error says why, and where', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'database-is-locked-'))
+    try {
+      // The accounts are filled; then come clients whose timeout is none, and who end with an error.
+      const error = await judgedCampaign({ ...usual, mode: 'wal', seed: 7, timeout: Number.NaN }, folder).catch(String)
+      const [name] = await readdir(folder)
+      expect(error).toMatch(/client \d ended with exit code 1 during its start.*timeout.*npm run soak -- --journal wal --seed 7/s)
+      expect(error).toContain(join(folder, name))
+      expect(await readFile(join(folder, name, 'findings.txt'), 'utf8')).toMatch(/^without a verdict\n\nclient \d ended with/)
+      const events = fromLines(await readFile(join(folder, name, 'history.jsonl'), 'utf8'))
+      expect(check(events)).toMatchObject({ confirmed: 1, transactions: 1 })
     } finally {
       await rm(folder, { recursive: true })
     }

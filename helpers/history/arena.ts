@@ -96,24 +96,25 @@ export class Arena {
 
   /**
    * Has a client run a transaction. It begins when it is asked, until its own clock tells better, and if the client is killed before
-   * it has answered, nobody knows how it ended.
+   * it has answered, nobody knows how it ended. Nobody does either if it ends with an error of its own: that is thrown.
    */
   async run(place: Place, plan: Plan, { at, linger, meanwhile }: Manner = {}): Promise<void> {
     const asked = this.now()
+    const unknown = (): Answer => ({ type: 'info', value: plan.value, began: asked, ended: this.now() })
+    const note = ({ type, value, began, ended }: Answer) => {
+      this.events.push({ type: 'invoke', process: place.process, time: began, value: plan.value })
+      this.events.push({ type, process: place.process, time: ended, value })
+    }
     try {
       let answer = await this.#ask(place, { ...plan, at, linger })
       if (answer?.lingers) {
         const then = await meanwhile?.()
         answer = await this.#ask(place, typeof then === 'number' ? { at: then } : {})
       }
-      const { type, value, began, ended } = (answer ?? {
-        type: 'info',
-        value: plan.value,
-        began: asked,
-        ended: this.now(),
-      }) as Answer
-      this.events.push({ type: 'invoke', process: place.process, time: began, value: plan.value })
-      this.events.push({ type, process: place.process, time: ended, value })
+      note((answer as Answer | undefined) ?? unknown())
+    } catch (error) {
+      note(unknown())
+      throw error
     } finally {
       this.answered += 1
       this.changed()
