@@ -11,8 +11,8 @@ import { type Plan, Workload } from './workload.ts'
 /**
  * What can happen to clients: one is killed (SIGKILL), or all of them are, or one is stopped (SIGSTOP) until the others have gone on
  * without it, or have been refused. Before COMMIT it has written, holds the lock, and waits to be struck; after COMMIT it is done, and
- * has not yet said so; in COMMIT and anywhere, the blow is aimed at the five milliseconds after it was to begin that, or its transaction: it may
- * be late, and it may be done.
+ * has not yet said so; in COMMIT and anywhere, the blow is aimed at the five milliseconds after it was to begin that, or its
+ * transaction: it may not have begun, and it may be done.
  */
 export const faults = [
   'killed anywhere',
