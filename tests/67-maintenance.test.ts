@@ -1069,7 +1069,7 @@ describe('Work on the schema with a timeout, rollback journal', { tags: ['q29'] 
         read = await reader`SELECT n FROM counter`
         const turnAtCommit = builder`COMMIT`
         await turnAtCommit.blocks()
-        const turnOfNewcomer = newcomer`SELECT n FROM counter`
+        const turnOfNewcomer = newcomer`SELECT count(*) FROM counter`
         await turnOfNewcomer.blocks()
         const turnOfWriter = writer`UPDATE counter SET n = n + 1`
         await turnOfWriter.blocks()
