@@ -13,6 +13,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import Database from 'better-sqlite3'
 
 /** One thread of a process. The main thread has the number of its process. */
@@ -173,13 +174,17 @@ function ownLockIsListed(): boolean {
 /** A lock on a range of bytes. The file is its device and its inode. */
 type Lock = { type: 'READ' | 'WRITE'; file: string; first: number; last: number }
 
-/** The POSIX locks of a process, as `/proc/locks` lists them, from the first byte to the last. */
+/**
+ * The POSIX locks of a process, as `/proc/locks` lists them, from the first byte to the last. The kernel hands the list out in pieces, and
+ * where others lock and unlock in between, a line can come twice, or not at all: it is read until it says the same again.
+ */
 function listedLocks(pid: number): Lock[] {
-  return readFileSync('/proc/locks', 'latin1')
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/))
-    .filter(([, kind, , , owner]) => kind === 'POSIX' && owner === `${pid}`)
-    .map(([, , , type, , file, first, last]) => {
+  let before: string[] | undefined
+  let lines = linesOf(pid)
+  while (!isDeepStrictEqual(lines, before)) [before, lines] = [lines, linesOf(pid)]
+  return lines
+    .map((line) => {
+      const [, , type, , file, first, last] = line.split(' ')
       const [major, minor, inode] = file.split(':')
       return {
         type: type as Lock['type'],
@@ -189,6 +194,15 @@ function listedLocks(pid: number): Lock[] {
       }
     })
     .sort((one, other) => one.first - other.first)
+}
+
+/** The lines of `/proc/locks` about a process, each once, without their numbers: `POSIX ADVISORY READ 4712 08:02:1310 128 128`. */
+function linesOf(pid: number): string[] {
+  const lines = readFileSync('/proc/locks', 'latin1')
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/).slice(1))
+    .filter(([kind, , , owner]) => kind === 'POSIX' && owner === `${pid}`)
+  return [...new Set(lines.map((words) => words.join(' ')))].sort()
 }
 
 /**
