@@ -1,7 +1,7 @@
 import { cell, circle, line, margin, path, svg, text } from './svg.ts'
 
 /** What is plotted: a name with its unit, and points, all of them above 0. */
-export type Series = { name: string; points: [x: number, y: number][] }
+type Series = { name: string; points: [x: number, y: number][] }
 
 const [width, height] = [330, 230]
 const frame = { left: 64, top: 34, right: 16, bottom: 40 }

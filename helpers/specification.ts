@@ -4,7 +4,7 @@ import type { TestCase, TestModule, TestSuite } from 'vitest/node'
 import { tags } from '../tests/questions.ts'
 
 /** What one test claims, as `tests/claims.json` lists it. */
-export type Claim = {
+type Claim = {
   /** The chapter's number, the describes and the sentence: unique, and the same when lines move or the verdict changes. */
   id: string
   chapter: string

@@ -13,7 +13,7 @@ export type Place = { client: Child; process: number; killed: boolean }
  * When a client begins, and where it lingers. `meanwhile` is called when it does; when that resolves, the client goes on: at once, or
  * at the moment it resolves to.
  */
-export type Manner = { at?: number; linger?: 'before COMMIT' | 'after COMMIT'; meanwhile?: () => Promise<unknown> }
+type Manner = { at?: number; linger?: 'before COMMIT' | 'after COMMIT'; meanwhile?: () => Promise<unknown> }
 
 type Answer = { type: 'ok' | 'fail' | 'info'; value: Op[]; began: number; ended: number }
 

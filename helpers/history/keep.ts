@@ -53,7 +53,7 @@ export function keep(
 }
 
 /** Keeps a history that has no end, or no verdict, and why. Returns a text, as `keep` does. */
-export function keepUnjudged(round: Round, events: Event[], { message }: Error, folder = histories): string {
+function keepUnjudged(round: Round, events: Event[], { message }: Error, folder = histories): string {
   return write(round, events, 'without a verdict', `${message}\n`, folder)
 }
 

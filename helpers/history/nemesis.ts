@@ -60,7 +60,7 @@ export const usual = {
 } satisfies Partial<Campaign>
 
 /** A client that was struck, how, and the locks it held then, where that is known. */
-export type Strike = { fault: Fault; process: number; locks?: string[] }
+type Strike = { fault: Fault; process: number; locks?: string[] }
 
 export type Outcome = {
   /** Everything that was asked and answered, in the order of time. It ends with a transaction that reads everything. */

@@ -5,7 +5,7 @@ import type { Plan, Workload } from './workload.ts'
 type Run = { process: number; plan: Plan; answer?: Event }
 
 /** What a simulated transaction meets, and how likely that is. */
-export type Odds = { refused: number; killed: number }
+type Odds = { refused: number; killed: number }
 
 /**
  * The history of a database that makes no mistake: a transaction happens at one moment between its beginning and its end. So many
