@@ -33,6 +33,6 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     includeTaskLocation: true,
-    reporters: ['tree', './helpers/page.ts'],
+    reporters: ['tree', './helpers/page.ts', './helpers/stack/card-reporter.ts'],
   },
 })

@@ -12,6 +12,24 @@ let maker: Child | undefined
 /** The maker is asked one thing at a time, also where stories are told side by side. */
 const inTurn = pLimit(1)
 
+async function ask(message: Message, about: string): Promise<Message> {
+  maker ??= new Child('the maker of databases', 'fresh-database.ts')
+  const child = maker
+  await child.ready
+  return inTurn(() => child.ask(message, about))
+}
+
+/**
+ * Has a group of processes killed when this process ends, however it ends, for one of them may not mind the end of its input. Returns how
+ * to take it back, when they have ended.
+ */
+export async function outliveNone(pid: number): Promise<() => Promise<void>> {
+  await ask({ kill: pid }, `the wish to kill the group of ${pid} in the end`)
+  return async () => {
+    await ask({ spare: pid }, `the wish to spare the group of ${pid}`)
+  }
+}
+
 /** A database with one table, `counter`, of one column, `n`, and one row, 0. */
 export const freshCounter = (mode: JournalMode) =>
   freshDatabase(`PRAGMA journal_mode = ${mode}`, 'CREATE TABLE counter (n INTEGER NOT NULL)', 'INSERT INTO counter VALUES (0)')
@@ -29,10 +47,6 @@ type FreshDatabase = {
  * there is the folder, and no file yet.
  */
 export async function freshDatabase(...sql: string[]): Promise<FreshDatabase> {
-  maker ??= new Child('the maker of databases', 'fresh-database.ts')
-  const child = maker
-  await child.ready
-  const ask = (message: Message, about: string) => inTurn(() => child.ask(message, about))
   const file = (await ask({ make: sql }, 'the wish for a fresh database')).made as string
   return {
     file,

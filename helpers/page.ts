@@ -11,7 +11,7 @@ const folder = new URL('../tests/', import.meta.url)
 /**
  * Writes the specification: as a page, `tests/README.md`, with its pictures in `tests/pictures/` and its stories in `tests/stories/`, and
  * as an index for programs, `tests/claims.json`. They read the same on every machine. Only a run that is whole and green writes them:
- * nothing filtered, skipped, red or interrupted, and with the usual driver.
+ * nothing filtered, skipped, red or interrupted, and with the usual driver and stack.
  *
  * It also keeps the rules of the house that Vitest does not know. What one of its hooks throws while the tests run, Vitest
  * reports as an unhandled error, at the line it names, and the run is red.
@@ -58,7 +58,7 @@ export default class Page implements Reporter {
     const chapters = modules.toSorted((one, other) => (one.moduleId < other.moduleId ? -1 : 1))
     const files = readdirSync(folder).filter((file) => file.endsWith('.test.ts'))
     const whole = chapters.map(fileOf).join() === files.sort().join() && chapters.every(passed)
-    const usual = (process.env.DRIVER || 'better-sqlite3') === 'better-sqlite3'
+    const usual = (process.env.DRIVER || 'better-sqlite3') === 'better-sqlite3' && !process.env.STACK
     if (!whole || !usual || errors.length > 0 || reason !== 'passed') return
 
     const claims = chapters.flatMap(claimsOf)

@@ -1,0 +1,31 @@
+import { appendFileSync } from 'node:fs'
+import type { Reporter, TestModule } from 'vitest/node'
+import { card, markdown, type Report } from './card.ts'
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** What `npm run check` was told beyond the stack: how it is to be examined, and where the database of a running application is. */
+    check?: { database?: string; within?: number; patience?: number }
+  }
+  interface TaskMeta {
+    /** Of chapter 90: what its examination came to. */
+    report?: Report
+  }
+}
+
+/**
+ * Ends a run of chapter 90 that looked at the stack of `STACK` with its verdict card; and, as a step of a GitHub workflow, with a summary in
+ * Markdown.
+ */
+export default class Card implements Reporter {
+  /** What the last run came to, if it got so far. */
+  report: Report | undefined
+
+  onTestRunEnd(modules: readonly TestModule[]): void {
+    this.report = modules.map((module) => module.meta().report).find((report) => report !== undefined)
+    const { STACK, GITHUB_STEP_SUMMARY } = process.env
+    if (!STACK || !this.report) return
+    console.log(card(this.report))
+    if (GITHUB_STEP_SUMMARY) appendFileSync(GITHUB_STEP_SUMMARY, markdown(this.report))
+  }
+}

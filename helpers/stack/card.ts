@@ -1,0 +1,122 @@
+import { styleText } from 'node:util'
+import type { Evidence } from './examination.ts'
+import { type Finding, promises, timeoutOf, type Verdict } from './findings.ts'
+
+/** What an examination came to: all that a card tells. It is plain data, so that a test can hand it to a reporter. */
+export type Report = {
+  /** The stack, as it was named. */
+  reference: string
+  /** Who it says it is, with versions; empty if it does not say. */
+  name: string
+  /** What was observed of its settings, one phrase each; empty if nothing was. */
+  observed: string[]
+  adapter: Evidence['adapter']
+  findings: Finding[]
+  /** What a baseline says otherwise, one sentence each; `undefined` without a baseline. */
+  changes?: string[]
+}
+
+const kinds = ['progress', 'safety', 'manners'] as const
+const signs: Record<Verdict, [sign: string, style: 'green' | 'red' | 'dim']> = {
+  kept: ['✓', 'green'],
+  broken: ['✗', 'red'],
+  'not promised': ['–', 'dim'],
+  'not tried': ['–', 'dim'],
+}
+
+/** What the evidence tells of the settings, in phrases. */
+export function observations(evidence: Evidence): string[] {
+  const { settings } = evidence
+  if (!('journalMode' in settings)) return []
+  const timeout = timeoutOf(evidence)
+  const waits = timeout === 0 ? 'does not wait for a lock' : timeout && `waits ${(timeout / 1_000).toFixed(1)} s for a lock`
+  const begins =
+    settings.begins === 'not at all' ? 'nothing binds its write to its read' : `a transaction begins ${settings.begins}`
+  return [`journal mode ${settings.journalMode}`, settings.begins && begins, waits].filter(
+    (phrase) => phrase !== undefined && phrase !== '',
+  ) as string[]
+}
+
+/** Who a stack says it is: `Knex 3.3.0 (better-sqlite3 13.2.0)`. */
+export function nameOf({ name = '', versions: { [name]: own, ...others } = {} }: Evidence['description']): string {
+  const all = Object.entries(others).map(([what, version]) => `${what} ${version}`)
+  return [name, own, all.length > 0 && `(${all.join(', ')})`].filter(Boolean).join(' ')
+}
+
+/** `progress broken (2 of 4), safety kept, manners kept`. */
+export function verdictOf({ adapter, findings }: Report): string {
+  if (adapter.some(([, met]) => met !== true)) return 'no verdict: the adapter comes first'
+  return kinds.map((kind) => `${kind} ${summary(findings.filter(({ id }) => id.startsWith(kind)))}`).join(' · ')
+}
+
+function summary(findings: Finding[]): string {
+  const number = (verdict: Verdict) => findings.filter((finding) => finding.verdict === verdict).length
+  if (number('broken') > 0) return `broken (${number('broken')} of ${findings.length})`
+  if (number('kept') === 0) return number('not promised') > 0 ? 'not promised' : 'not tried'
+  const rest = findings.length - number('kept')
+  return rest > 0 ? `kept (${number('kept')} of ${findings.length} tried)` : 'kept'
+}
+
+/** The verdict card, as text for a terminal. */
+export function card(report: Report): string {
+  const { reference, name, observed, adapter, findings, changes } = report
+  const lines = ['', styleText('bold', name || reference), ...(name ? [styleText('dim', reference)] : [])]
+  if (observed.length > 0) lines.push('', `observed   ${observed.join(' · ')}`)
+  const faulty = adapter.filter(([, met]) => met !== true)
+  if (faulty.length > 0) {
+    lines.push('', styleText('bold', 'the adapter'))
+    for (const [demand, met] of adapter) {
+      const [sign, style] = signs[met === true ? 'kept' : 'broken']
+      lines.push(`  ${styleText(style, sign)} ${demand}`)
+      if (met !== true) lines.push(...met.split('\n').map((line) => `      ${line}`))
+    }
+  } else
+    for (const kind of kinds) {
+      lines.push('', styleText('bold', kind))
+      for (const finding of findings.filter(({ id }) => id.startsWith(kind))) lines.push(...told(finding))
+    }
+  if (changes) {
+    lines.push('', changes.length > 0 ? styleText('red', 'not as in the baseline') : styleText('green', 'as in the baseline'))
+    lines.push(...changes.map((change) => `  ${change}`))
+  }
+  lines.push('', styleText('bold', `verdict    ${verdictOf(report)}`), '')
+  return lines.join('\n')
+}
+
+function told({ id, verdict, why, cause, chapter }: Finding): string[] {
+  const [sign, style] = signs[verdict]
+  const line = `  ${styleText(style, sign)} ${promises[id]}`
+  if (verdict === 'kept') return [line]
+  const reason = verdict === 'broken' ? why : `${verdict}: ${why}`
+  return [
+    line,
+    ...reason.split('\n').map((text) => `      ${text}`),
+    ...(cause ? [`      likely: ${cause}`, `      ${styleText('dim', `see ${chapter}`)}`] : []),
+  ]
+}
+
+/** The verdict card in Markdown, for a step's summary. `link`: the address that the path of a chapter is put behind. */
+export function markdown(report: Report, link = ''): string {
+  const { reference, name, observed, adapter, findings, changes } = report
+  const escaped = (text: string) => text.replaceAll('|', '\\|').replaceAll('<', '&lt;').replaceAll('\n', '<br>')
+  const faults = adapter.filter(([, met]) => met !== true).map(([demand, met]) => `| ✗ | ${demand} | ${escaped(`${met}`)} |`)
+  const rows = findings.map(({ id, verdict, why, cause, chapter }) => {
+    const likely = cause ? `<br>Likely: ${escaped(cause)} [${chapter?.slice(6, 8)}](${link}${chapter})` : ''
+    const reason = verdict === 'kept' || verdict === 'broken' ? why : `${verdict}: ${why}`
+    return `| ${signs[verdict][0]} | ${promises[id]} | ${escaped(reason)}${likely} |`
+  })
+  const baseline =
+    changes &&
+    (changes.length > 0
+      ? `**Not as in the baseline:**\n${changes.map((change) => `* ${change}`).join('\n')}`
+      : 'As in the baseline.')
+  return [
+    `### ${name || reference}: ${verdictOf(report)}`,
+    observed.length > 0 ? `Observed: ${observed.join(' · ')}` : '',
+    ['| | promise | seen |', '| :-- | :-- | :-- |', ...(faults.length > 0 ? faults : rows)].join('\n'),
+    baseline ?? '',
+    '',
+  ]
+    .filter((part, i, all) => part !== '' || i === all.length - 1)
+    .join('\n\n')
+}

@@ -1,0 +1,386 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import pLimit from 'p-limit'
+import { Attempt, type Outcome } from './attempt.ts'
+import type { Instance } from './instance.ts'
+import { inRing, type Ring } from './ring.ts'
+import { Sentence, type Subject } from './subject.ts'
+
+/** How the examination is made. */
+export type Scale = {
+  /** Milliseconds that a stack is given to start, to answer what nobody keeps it from, and to end. */
+  patience: number
+  /** Milliseconds that a refusal may take, where the stack does not state how many. */
+  within: number
+  /** Milliseconds that a lock is held, and a process stopped. */
+  hold: number
+  /** How many processes make a crowd, and how many increments each of them makes. */
+  crowd: number
+  rounds: number
+}
+
+export const usual: Scale = { patience: 10_000, within: 10_000, hold: 1_000, crowd: 8, rounds: 50 }
+
+/** What happened in a contest: what became of the increments, and what the counter has counted. */
+export type Contest = { outcomes: Outcome[]; counted: number }
+
+/** How a transaction begins, as seen from outside, while the stack pauses between its read and its write. */
+export type Beginning =
+  /** It holds the write lock before it reads, as after BEGIN IMMEDIATE. */
+  | 'with the write lock'
+  /** It has read, and is bound to what it has read, as after BEGIN. */
+  | 'as a reader'
+  /** Nothing binds its write to its read. */
+  | 'not at all'
+
+/** What a stack says of itself (see the protocol, fixtures/stacks/README.md). */
+export type Description = {
+  name?: string
+  versions?: Record<string, string>
+  settings?: Record<string, string | number>
+  cannot?: Record<string, string>
+  within?: number
+  promisesNot?: { progress?: string }
+}
+
+/** What a contest showed; or why it was not tried; or how the stack kept it from coming to an end, as a sentence. */
+export type Seen<Sight> = Sight | { skipped: string } | { fault: string }
+
+/** What an examination saw. */
+export type Evidence = {
+  description: Description
+  /** Each demand on the adapter, in the order they were made; `true`, or the sentence that says what to change. The first fault is the last. */
+  adapter: [demand: string, met: true | string][]
+  between: Seen<Contest>
+  held: Seen<Contest & { early: boolean }>
+  crowd: Seen<Contest>
+  /** `openings`: whether each could tell its total when all came at once. */
+  fresh: Seen<Contest & { openings: Outcome[] }>
+  confirmedThenKilled: Seen<Contest>
+  killed: Seen<Contest>
+  stopped: Seen<Contest>
+  /** `outcome`: of the increment that met a lock, `undefined` if it was not refused in time; `next`: of the one after it. */
+  refusal: Seen<{ outcome: Outcome | undefined; within: number; next: Outcome; counted: number }>
+  settings: Seen<Settings>
+}
+
+/** What was observed of a stack's settings. */
+export type Settings = {
+  journalMode: string
+  /** `undefined`: it does not pause. */
+  begins: Beginning | undefined
+  /** What it answered when it was asked to read while somebody held the write lock; `undefined` if it waited. */
+  reader: Seen<{ answer: Record<string, unknown> | undefined }>
+}
+
+/** What is asked of an adapter before anything is said of its stack. */
+export const demands = {
+  starts: 'it starts, and answers',
+  counts: 'it confirms an increment, and has counted one',
+  pauses: 'it pauses between its read and its write, or says why it cannot',
+  keeps: 'another process of it finds what it has counted',
+  ends: 'it ends when its input does',
+} as const
+
+/**
+ * Examines a stack: first its adapter, alone, and then the stack in one contest after another, each on a database of its own.
+ * Nothing it does rejects this; what it sees is evidence (see `judge` in findings.ts).
+ */
+export async function examine(subject: Subject, scale: Scale = usual): Promise<Evidence> {
+  const ring = <Result>(act: (ring: Ring) => Promise<Result>) => inRing(subject, scale.patience, act)
+  const { description, adapter, cannotPause } = await ring((ring) => alone(ring))
+  const faulty = adapter.find(([, met]) => met !== true)
+  const not = faulty ? 'the adapter comes first' : undefined
+  const within = description.within ?? scale.within
+  const remote = subject.kind === 'url' ? 'an application that is running is not killed, stopped or started' : undefined
+  const noFile = remote && !subject.database ? 'the database of the application is not known: name it with --database' : undefined
+  const noSignals = process.platform === 'win32' ? 'Windows does not stop processes' : undefined
+  const noPause = cannotPause && `it does not pause: ${cannotPause}`
+
+  const limit = pLimit(3)
+  const scene = async <Sight>(reason: string | undefined, act: (ring: Ring) => Promise<Sight>): Promise<Seen<Sight>> => {
+    if (reason) return { skipped: reason }
+    try {
+      return await limit(() => ring(act))
+    } catch (error) {
+      if (error instanceof Sentence) return { fault: error.message }
+      throw error
+    }
+  }
+
+  // Those that wait for long come first; the others are played meanwhile.
+  const [refusal, fresh, held, stopped, both, between, settings, confirmedThenKilled] = await Promise.all([
+    scene(not ?? noFile, (ring) => refused(ring, within)),
+    scene(not ?? remote, (ring) => freshFile(ring, scale)),
+    scene(not ?? noFile, (ring) => heldUp(ring, scale)),
+    scene(not ?? remote ?? noSignals ?? noPause, (ring) => stoppedInBetween(ring, scale)),
+    scene(not, (ring) => crowded(ring, scale, !cannotPause, remote)),
+    scene(not ?? noPause, inBetween),
+    scene(not ?? noFile, (ring) => observed(ring, !cannotPause)),
+    scene(not ?? remote, killedAfterwards),
+  ])
+  const { crowd, killed } = 'crowd' in both ? both : { crowd: both, killed: both }
+  return { description, adapter, between, held, crowd, fresh, confirmedThenKilled, killed, stopped, refusal, settings }
+}
+
+/** The adapter, alone. */
+async function alone({ start }: Ring) {
+  const adapter: Evidence['adapter'] = []
+  let description: Description = {}
+  let cannotPause: string | undefined
+  const demand = async (name: keyof typeof demands, meet: () => Promise<unknown>) => {
+    if (adapter.some(([, met]) => met !== true)) return
+    try {
+      await meet()
+      adapter.push([demands[name], true])
+    } catch (error) {
+      if (!(error instanceof Sentence)) throw error
+      adapter.push([demands[name], error.message])
+    }
+  }
+
+  const stack = await start()
+  let before = 0
+  await demand('starts', async () => {
+    const answer = await stack.ask({ do: 'describe' })
+    description = described(answer)
+    before = await totalOf(stack)
+  })
+  await demand('counts', async () => {
+    confirm(await new Attempt(stack).outcome)
+    expectTotal(await totalOf(stack), before + 1)
+  })
+  await demand('pauses', async () => {
+    if (description.cannot?.pause) {
+      cannotPause = `${description.cannot.pause}`
+      return
+    }
+    const attempt = new Attempt(stack, 'pause')
+    const pauses = await attempt.pauses
+    const outcome = await attempt.outcome
+    if (outcome.cannot) cannotPause = outcome.cannot
+    else {
+      confirm(outcome)
+      if (!pauses)
+        throw new Sentence(
+          'It confirmed {"do":"increment","pause":true} without a pause: between its read and its write it is to answer {"paused":true} and to wait for {"do":"continue"} (a module: to call pause()). If it cannot, it answers {"cannot":"pause","because":"…"}.',
+        )
+      expectTotal(await totalOf(stack), before + 2)
+    }
+  })
+  await demand('ends', () => stack.end())
+  await demand('keeps', async () => {
+    const other = await start()
+    expectTotal(
+      await totalOf(other),
+      before + (cannotPause ? 1 : 2),
+      'after another process of it had counted so far: is the path of the database, its last argument, the file it opens?',
+    )
+  })
+  return { adapter, description, cannotPause }
+}
+
+/** Another process writes between its read and its write. */
+async function inBetween({ start }: Ring): Promise<Contest> {
+  const [one, other] = [await start(), await start()]
+  const before = await ready(one, other)
+  const first = new Attempt(one, 'hold')
+  await first.pauses
+  const second = new Attempt(other)
+  await second.settles()
+  first.go()
+  return audit(start, before, [await first.outcome, await second.outcome])
+}
+
+/** Somebody else holds the write lock for a while. */
+async function heldUp({ start, rival }: Ring, { hold }: Scale): Promise<Contest & { early: boolean }> {
+  const one = await start()
+  const before = await ready(one)
+  const holder = await rival(5_000)
+  await holder.says('BEGIN IMMEDIATE')
+  const attempt = new Attempt(one, 'plainly', hold)
+  const first = await Promise.race([attempt.outcome, pause(hold, undefined)])
+  await holder.says('ROLLBACK')
+  const early = first?.verdict === 'confirmed'
+  return { ...(await audit(start, before, [await attempt.outcome])), early }
+}
+
+/**
+ * Many processes, many increments, in rounds: nobody begins the next before all are done with the one before, so that nobody waits for
+ * longer than the others take for one each. SQLite's waiters do not queue (chapter 63), and where they could come again and again, one might
+ * starve. Then one round more, in which one of them is killed in the middle.
+ */
+async function crowded(
+  { start }: Ring,
+  { crowd, rounds, patience }: Scale,
+  pauses: boolean,
+  remote: string | undefined,
+): Promise<{ crowd: Contest; killed: Seen<Contest> }> {
+  const members = await Promise.all(Array.from({ length: crowd }, start))
+  const before = await ready(...members)
+
+  const outcomes = await atOnce(members, pauses, patience)
+  for (let round = 1; round < rounds; round += 1) {
+    const attempts = members.map((member) => new Attempt(member, pauses ? 'pause' : 'plainly', patience))
+    outcomes.push(...(await Promise.all(attempts.map(({ outcome }) => outcome))))
+  }
+  const contest = await audit(start, before, outcomes)
+  if (remote) return { crowd: contest, killed: { skipped: remote } }
+
+  const last = await atOnce(members, pauses, patience, (victim) => victim.kill())
+  return { crowd: contest, killed: await audit(start, before + contest.counted, last) }
+}
+
+/**
+ * One increment of each. Nobody that pauses goes on before all have come as far as they can: where two can pause at the same time, two have
+ * read the same, and so the outcome is certain. `meanwhile`: what then befalls one that pauses, or the first if nobody can.
+ */
+async function atOnce(members: Instance[], pauses: boolean, grace: number, meanwhile?: (member: Instance) => Promise<void>) {
+  const attempts = members.map((member) => new Attempt(member, pauses ? 'hold' : 'plainly', grace))
+  if (pauses) await Promise.all(attempts.map((attempt) => attempt.settles()))
+  const victim = Math.max(
+    0,
+    attempts.findIndex((attempt) => attempt.isPaused),
+  )
+  await meanwhile?.(members[victim])
+  for (const attempt of attempts) attempt.go()
+  return Promise.all(attempts.map(({ outcome }) => outcome))
+}
+
+/** All at once open a database that nobody has made, while somebody else is about to; then each makes an increment, one after the other. */
+async function freshFile({ start, rival }: Ring, { crowd }: Scale): Promise<Contest & { openings: Outcome[] }> {
+  const maker = await rival(5_000)
+  await maker.says('BEGIN IMMEDIATE')
+  const members = await Promise.all(Array.from({ length: crowd }, start))
+  const attempts = members.map((member) => new Attempt(member, 'plainly', 0, 'total'))
+  await Promise.all(attempts.map((attempt) => attempt.settles()))
+  await maker.says('ROLLBACK')
+  const openings = await Promise.all(attempts.map(({ outcome }) => outcome))
+  const outcomes: Outcome[] = []
+  for (const member of members) outcomes.push(await new Attempt(member).outcome)
+  return { openings, ...(await audit(start, 0, outcomes)) }
+}
+
+/** Its process is killed as soon as it has confirmed. */
+async function killedAfterwards({ start }: Ring): Promise<Contest> {
+  const one = await start()
+  const before = await ready(one)
+  const outcome = await new Attempt(one).outcome
+  await one.kill()
+  return audit(start, before, [outcome])
+}
+
+/** One is stopped between its read and its write, for a while; another comes meanwhile. */
+async function stoppedInBetween({ start }: Ring, { hold }: Scale): Promise<Contest> {
+  const [one, other] = [await start(), await start()]
+  const before = await ready(one, other)
+  const first = new Attempt(one, 'hold')
+  await first.pauses
+  one.signal('SIGSTOP')
+  const second = new Attempt(other, 'plainly', hold)
+  await Promise.all([pause(hold), second.settles()])
+  one.signal('SIGCONT')
+  first.go()
+  return audit(start, before, [await first.outcome, await second.outcome])
+}
+
+/**
+ * Somebody else holds the lock until it is refused; and then its connection is used again. BEGIN EXCLUSIVE, for with a rollback journal it
+ * keeps even readers waiting: one that has read before it meets a lock does not wait, whatever its timeout (chapter 30).
+ */
+async function refused({ start, rival }: Ring, within: number) {
+  const one = await start()
+  const before = await ready(one)
+  const holder = await rival(5_000)
+  await holder.says('BEGIN EXCLUSIVE')
+  const late = within * 1.2 + 1_000
+  const attempt = new Attempt(one, 'plainly', late)
+  const outcome = await Promise.race([attempt.outcome, pause(late, undefined)])
+  await holder.says('ROLLBACK')
+  const last = await attempt.outcome
+  const next = await new Attempt(one).outcome
+  const { counted } = await audit(start, before, [])
+  return { outcome, within, next, counted: counted - (outcome ? 0 : Number(last.verdict === 'confirmed')) }
+}
+
+/** The journal mode, how it begins a transaction, and whether it can read while somebody writes. */
+async function observed({ start, rival }: Ring, pauses: boolean): Promise<Settings> {
+  const one = await start()
+  await ready(one)
+  const other = await rival(0)
+  const [{ journal_mode: journalMode }] = (await other.says('PRAGMA journal_mode')) as { journal_mode: string }[]
+  const begins = pauses ? await beginningOf(one, other) : undefined
+  if (journalMode !== 'wal') {
+    const why = 'with a rollback journal, a writer that commits keeps readers waiting (chapter 61)'
+    return { journalMode, begins, reader: { skipped: why } }
+  }
+  const writer = await rival(5_000)
+  await writer.says('BEGIN EXCLUSIVE')
+  const total = one.ask({ do: 'total' }).catch((error) => ({ refused: error.message }))
+  const answer = await Promise.race([total, pause(2_000, undefined)])
+  await writer.says('ROLLBACK')
+  await total
+  return { journalMode, begins, reader: { answer } }
+}
+
+async function beginningOf(one: Instance, other: Awaited<ReturnType<Ring['rival']>>): Promise<Beginning> {
+  const attempt = new Attempt(one, 'hold')
+  await attempt.pauses
+  let begins: Beginning = 'with the write lock'
+  if (await other.tries('BEGIN IMMEDIATE')) {
+    await other.says('PRAGMA user_version = 1000') // a change, whatever the tables are
+    begins = 'as a reader'
+    if (await other.tries('COMMIT')) {
+      attempt.go()
+      const { verdict, tries } = await attempt.outcome
+      if (verdict === 'confirmed' && tries === 1) begins = 'not at all'
+    } else await other.says('ROLLBACK')
+  }
+  attempt.go()
+  await attempt.outcome
+  return begins
+}
+
+/** The total of each, asked to know that they are up and their database is there; of the first, the total to begin with. */
+async function ready(...instances: Instance[]): Promise<number> {
+  const [total] = await Promise.all(instances.map(totalOf))
+  return total
+}
+
+/** What was counted, as a process tells that did not take part. */
+async function audit(start: Ring['start'], before: number, outcomes: Outcome[]): Promise<Contest> {
+  return { outcomes, counted: (await totalOf(await start())) - before }
+}
+
+async function totalOf(stack: Instance): Promise<number> {
+  const answer = await stack.ask({ do: 'total' })
+  if (typeof answer.total === 'number') return answer.total
+  if (typeof answer.refused === 'string')
+    throw new Sentence(`It refused to tell its total, with nobody at work: ${answer.refused}: ${answer.message}`)
+  throw new Sentence(`It answered {"do":"total"} with ${JSON.stringify(answer)}: the answer is {"total":1}.`)
+}
+
+function confirm({ verdict, code, message }: Outcome): void {
+  if (verdict === 'unknown') throw new Sentence(message)
+  if (verdict === 'refused') throw new Sentence(`It refused an increment, with nobody else at work: ${code}: ${message}`)
+}
+
+function expectTotal(total: number, expected: number, when = ''): void {
+  if (total !== expected) throw new Sentence(`Its total is ${total}, and not ${expected}, ${when}`)
+}
+
+/** Reads what it says of itself. One that does not know the question says nothing. */
+function described(answer: Record<string, unknown>): Description {
+  const { refused, message, cannot, within, versions, promisesNot } = answer
+  if (typeof cannot === 'string') return {}
+  if (refused !== undefined) throw new Sentence(`It refused to say what it is, with nobody else at work: ${refused}: ${message}`)
+  const faulty = Object.entries({ cannot, versions, promisesNot }).find(
+    ([, value]) => value !== undefined && typeof value !== 'object',
+  )
+  if (faulty)
+    throw new Sentence(
+      `It says "${faulty[0]}": ${JSON.stringify(faulty[1])} of itself: that is an object, such as {"pause":"…"}.`,
+    )
+  if (within !== undefined && !(Number(within) > 0))
+    throw new Sentence(`It says "within": ${JSON.stringify(within)}: that is a number of milliseconds.`)
+  return answer as Description
+}

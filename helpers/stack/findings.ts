@@ -1,0 +1,200 @@
+import type { Outcome } from './attempt.ts'
+import type { Beginning, Contest, Evidence, Seen, Settings } from './examination.ts'
+
+/** A promise that a stack can keep, and what became of it. */
+export type Finding = {
+  /** `progress between`: what is promised, and when; the same in every run, for a baseline. */
+  id: PromiseId
+  verdict: Verdict
+  /** What was seen, or why it was not tried. */
+  why: string
+  /** Of a broken promise: what is the most likely cause, what to do, and which chapter explains it. */
+  cause?: string
+  chapter?: string
+}
+
+export type Verdict = 'kept' | 'broken' | 'not promised' | 'not tried'
+
+/** Every promise, in the order they are told: the sentence to its id. */
+export const promises = {
+  'progress between': 'nobody is turned away when another process writes between its read and its write',
+  'progress held': 'nobody is turned away when another process holds the lock for a second',
+  'progress crowd': 'nobody is turned away when eight processes make fifty increments each',
+  'progress fresh': 'nobody is turned away when eight processes at once open a fresh database',
+  'safety between': 'what is confirmed is counted, and nothing else, when another process writes between its read and its write',
+  'safety held': 'nothing is confirmed while another process holds the lock',
+  'safety crowd': 'what is confirmed is counted, and nothing else, when eight processes make fifty increments each',
+  'safety fresh': 'what is confirmed is counted, and nothing else, when eight processes at once open a fresh database',
+  'safety confirmed': 'what is confirmed is counted when its process is killed right afterwards',
+  'safety killed': 'what is confirmed is counted, and nothing else, when one of eight processes is killed in the middle',
+  'safety stopped': 'what is confirmed is counted, and nothing else, when a process is stopped for a second in the middle',
+  'manners refusal': 'a refusal is reported as a refusal, and in time',
+  'manners usable': 'after a refusal, its connection can be used',
+  'manners reader': 'a reader is not turned away while a writer works',
+} as const
+
+export type PromiseId = keyof typeof promises
+
+const chapters = {
+  20: 'tests/20-no-timeout.test.ts',
+  30: 'tests/30-a-timeout-is-not-enough.test.ts',
+  40: 'tests/40-immediate-is-not-enough.test.ts',
+  62: 'tests/62-the-write-ahead-log.test.ts',
+  63: 'tests/63-waiting.test.ts',
+  65: 'tests/65-hidden-holders.test.ts',
+  66: 'tests/66-settings.test.ts',
+  68: 'tests/68-retries.test.ts',
+  71: 'tests/71-no-error-is-not-correct.test.ts',
+  72: 'tests/72-a-row-returned-is-not-a-row-committed.test.ts',
+  74: 'tests/74-crashes.test.ts',
+}
+
+type Cause = { cause: string; chapter: string }
+const because = (chapter: keyof typeof chapters, cause: string): Cause => ({ cause, chapter: chapters[chapter] })
+
+/** Judges the evidence: each promise, in the order of `promises`. */
+export function judge(evidence: Evidence): Finding[] {
+  const { between, held, crowd, fresh, confirmedThenKilled, killed, stopped, refusal } = evidence
+  const settings = 'begins' in evidence.settings ? evidence.settings : undefined
+  const timeout = timeoutOf(evidence)
+  const reader = settings ? settings.reader : (evidence.settings as Seen<never>)
+  const unpromised = evidence.description.promisesNot?.progress
+  const progress = (id: PromiseId, seen: Seen<Contest>, cause: (outcome: Outcome) => Cause): Finding => {
+    const finding = judged(id, seen, ({ outcomes }) => progressOf(outcomes, cause))
+    if (finding.verdict !== 'broken' || !unpromised) return finding
+    return { id, verdict: 'not promised', why: `${finding.why}; not promised: ${unpromised}` }
+  }
+  const safety = (id: PromiseId, seen: Seen<Contest>, more?: (contest: never) => Judgement | undefined): Finding =>
+    judged(id, seen, (contest) => more?.(contest as never) ?? safetyOf(contest, settings))
+
+  return [
+    progress('progress between', between, (outcome) => causeOfRefusal(outcome, timeout, settings?.begins)),
+    progress('progress held', held, (outcome) => causeOfRefusal(outcome, timeout, settings?.begins)),
+    progress('progress crowd', crowd, (outcome) => causeOfRefusal(outcome, timeout, settings?.begins)),
+    progress('progress fresh', withOpenings(fresh), (outcome) => causeAtFirstOpening(outcome, timeout)),
+    safety('safety between', between),
+    safety('safety held', held, ({ early }: { early: boolean }) => (early ? swallowed : undefined)),
+    safety('safety crowd', crowd),
+    safety('safety fresh', fresh),
+    safety('safety confirmed', confirmedThenKilled),
+    safety('safety killed', killed),
+    safety('safety stopped', stopped),
+    judged('manners refusal', refusal, ({ outcome, within }) => {
+      if (!outcome) return { why: `after ${within} ms it was still waiting`, ...because(63, waitsForEver) }
+      if (outcome.verdict === 'confirmed') return swallowed
+      const seen = `${toldOf(outcome)}, after ${Math.round(outcome.waited)} ms`
+      return outcome.verdict === 'refused'
+        ? seen
+        : { why: seen, ...because(68, 'It ends when it is refused. Catch the error, and answer with it.') }
+    }),
+    judged('manners usable', refusal, ({ outcome, next, counted }) => {
+      if (outcome?.verdict !== 'refused') return { skipped: 'it was not refused' }
+      if (next.verdict !== 'confirmed') return { why: `the next increment: ${toldOf(next)}`, ...because(68, noRollback) }
+      return counted === 1
+        ? 'the next increment was confirmed, and counted'
+        : { why: `the next increment was confirmed, and the counter went up by ${counted}`, ...because(68, noRollback) }
+    }),
+    judged('manners reader', reader, ({ answer }) => {
+      if (typeof answer?.total === 'number') return 'its total, while another process held the write lock'
+      const seen = answer ? JSON.stringify(answer) : 'it waited, while another process held the write lock'
+      return {
+        why: seen,
+        ...because(62, 'It writes, or takes the write lock, to read. Read outside of a transaction, or in a deferred one.'),
+      }
+    }),
+  ]
+}
+
+/** For progress, it is the opening that counts. */
+const withOpenings = (fresh: Evidence['fresh']) => ('openings' in fresh ? { ...fresh, outcomes: fresh.openings } : fresh)
+
+/** What was seen, if the promise is kept; with the cause, if it is broken; or why there is nothing to judge. */
+type Judgement = string | ({ why: string } & Cause) | { skipped: string }
+
+function judged<Sight extends object>(id: PromiseId, seen: Seen<Sight>, judge: (sight: Sight) => Judgement): Finding {
+  if ('skipped' in seen) return { id, verdict: 'not tried', why: seen.skipped }
+  if ('fault' in seen) return { id, verdict: 'broken', why: seen.fault }
+  const judgement = judge(seen)
+  if (typeof judgement === 'string') return { id, verdict: 'kept', why: judgement }
+  if ('skipped' in judgement) return { id, verdict: 'not tried', why: judgement.skipped }
+  return { id, verdict: 'broken', ...judgement }
+}
+
+function progressOf(outcomes: Outcome[], cause: (outcome: Outcome) => Cause): Judgement {
+  const [refused] = outcomes.filter(({ verdict }) => verdict !== 'confirmed')
+  const confirmed = outcomes.filter(({ verdict }) => verdict === 'confirmed').length
+  if (!refused) return `${confirmed} of ${outcomes.length} confirmed`
+  const why = `${outcomes.length - confirmed} of ${outcomes.length} turned away, one ${after(refused)}: ${toldOf(refused)}`
+  return { why, ...cause(refused) }
+}
+
+function safetyOf({ outcomes, counted }: Contest, settings: Settings | undefined): Judgement {
+  const number = (verdict: Outcome['verdict']) => outcomes.filter((outcome) => outcome.verdict === verdict).length
+  const [confirmed, unknown] = [number('confirmed'), number('unknown')]
+  const seen = `${confirmed} confirmed${unknown ? `, ${unknown} unknown` : ''}, ${counted} counted`
+  if (counted > confirmed + unknown)
+    return { why: seen, ...because(68, 'It refuses what it has done. Commit, or roll back, before the answer.') }
+  if (counted >= confirmed) return seen
+  const lost = `${seen}: ${confirmed - counted} lost`
+  if (outcomes.length === 1)
+    return { why: lost, ...because(74, 'It confirms before its COMMIT has returned. Commit first, and answer then.') }
+  const careless = settings?.begins === 'not at all'
+  return careless
+    ? {
+        why: lost,
+        ...because(71, 'Nothing binds its write to its read. Put both into one transaction, begun with BEGIN IMMEDIATE.'),
+      }
+    : {
+        why: lost,
+        ...because(
+          72,
+          'An error is swallowed, or a result is taken for a COMMIT. Answer when COMMIT has returned without an error.',
+        ),
+      }
+}
+
+const swallowed = {
+  why: 'it confirmed, while another process held the write lock',
+  ...because(72, 'It swallows the error, or confirms before it writes. Answer when COMMIT has returned without an error.'),
+}
+const waitsForEver =
+  'Its busy timeout is longer than that, or it retries without end. State how long a refusal may take ("within"), or let it end.'
+const noRollback = 'Its transaction stays open after a refusal. ROLLBACK, whatever was refused.'
+
+/**
+ * How long it waits for a lock that stays, in milliseconds, as seen; 0 if not at all. `undefined` if it was not seen to give up, or reads
+ * first, in WAL mode: then it does not wait at all, whatever its timeout (chapter 30).
+ */
+export function timeoutOf({ refusal, settings }: Evidence): number | undefined {
+  if (!('outcome' in refusal) || refusal.outcome?.verdict !== 'refused') return undefined
+  if ('begins' in settings && settings.begins === 'as a reader' && settings.journalMode === 'wal') return undefined
+  return refusal.outcome.waited < 200 ? 0 : Math.round(refusal.outcome.waited)
+}
+
+/** Why somebody was turned away who had to share. */
+function causeOfRefusal({ code, message }: Outcome, timeout: number | undefined, begins: Beginning | undefined): Cause {
+  if (code === undefined)
+    return because(68, `It ends instead of an answer: ${message.split('\n')[0]} Catch the error, and answer with it.`)
+  if (timeout === 0) {
+    const chapter = begins === 'as a reader' ? 20 : 40
+    return because(chapter, 'There is no busy timeout on this connection. Set one: PRAGMA busy_timeout = 5000.')
+  }
+  if (begins === 'as a reader')
+    return because(
+      30,
+      'What has read does not wait for the lock, and may not write once another has written, however long its timeout. Begin with BEGIN IMMEDIATE.',
+    )
+  const how = timeout ? `, ${timeout} ms,` : ''
+  return because(63, `Its busy timeout${how} is shorter than its turn was late. Set a longer one, or hold the lock for less.`)
+}
+
+function causeAtFirstOpening(outcome: Outcome, timeout: number | undefined): Cause {
+  if (timeout === 0 || outcome.code === undefined) return causeOfRefusal(outcome, timeout, undefined)
+  return because(
+    66,
+    'The switch to WAL does not wait for one who writes, whatever the timeout; nor does a statement before PRAGMA busy_timeout. Set the timeout first, and switch once, when the database is made; or take SQLITE_BUSY from the switch for "try again".',
+  )
+}
+
+const toldOf = ({ code, message, verdict }: Outcome) => (verdict === 'refused' ? `${code}: ${message}` : message)
+const after = ({ waited }: Outcome) => (waited < 100 ? 'at once' : `after ${Math.round(waited)} ms`)

@@ -1,0 +1,59 @@
+import { Child } from '../child.ts'
+import { freshDatabase, outliveNone } from '../fresh-database.ts'
+import { Instance } from './instance.ts'
+import type { Subject } from './subject.ts'
+
+/** Where processes of one stack meet: a database of their own, that nobody has made yet, or the one that the subject brings. */
+export type Ring = {
+  /** Starts one more process of the stack. */
+  start: () => Promise<Instance>
+  /** A rival: a process that says on the same file what SQL it is told (`fixtures/contender.ts`). `timeout` in milliseconds. */
+  rival: (timeout: number) => Promise<Rival>
+}
+
+export type Rival = {
+  /** Runs the statement. Resolves to its rows; rejected where it is not answered with SQLITE_OK. */
+  says: (sql: string) => Promise<Record<string, unknown>[]>
+  /** Runs it; resolves to whether it was answered with SQLITE_OK. SQLITE_BUSY is the only other answer. */
+  tries: (sql: string) => Promise<boolean>
+}
+
+/** Has processes of the stack act on a database; they are gone afterwards, and so is it. `patience`: see `Instance`. */
+export async function inRing<Result>(subject: Subject, patience: number, act: (ring: Ring) => Promise<Result>): Promise<Result> {
+  const { file, remove } = await freshDatabase()
+  const path = subject.database ?? file
+  const ends: (() => Promise<unknown>)[] = []
+
+  async function start(): Promise<Instance> {
+    const instance = new Instance(subject, path, patience)
+    ends.push(() => instance.kill())
+    if (instance.group) ends.push(await outliveNone(instance.group))
+    return instance
+  }
+
+  async function rival(timeout: number): Promise<Rival> {
+    const child = new Child('the rival', 'contender.ts', path, '--timeout', `${timeout}`)
+    ends.push(() => child.kill())
+    await child.ready
+    const ask = async (sql: string) => {
+      const { code, message, rows } = await child.ask({ sql }, `\`${sql}\``, timeout)
+      if (code !== 'SQLITE_OK' && code !== 'SQLITE_BUSY') throw new Error(`the rival cannot run \`${sql}\`: ${code}: ${message}`)
+      return { code, rows: rows as Record<string, unknown>[] }
+    }
+    return {
+      tries: async (sql) => (await ask(sql)).code === 'SQLITE_OK',
+      says: async (sql) => {
+        const { code, rows } = await ask(sql)
+        if (code !== 'SQLITE_OK') throw new Error(`the rival is kept from \`${sql}\`: ${code}`)
+        return rows
+      },
+    }
+  }
+
+  try {
+    return await act({ start, rival })
+  } finally {
+    for (const end of ends) await end()
+    await remove()
+  }
+}
