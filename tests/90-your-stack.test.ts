@@ -9,10 +9,10 @@
  * https://sqlite.org/isolation.html · https://sqlite.org/lang_transaction.html · https://sqlite.org/c3ref/busy_timeout.html
  */
 import { beforeAll, describe, inject, type TestContext, test } from 'vitest'
-import { type Baseline, changeOf, changesIn, readBaseline } from '../helpers/stack/baseline.ts'
-import { nameOf, observations, type Report } from '../helpers/stack/card.ts'
+import { type Baseline, changeOf, readBaseline } from '../helpers/stack/baseline.ts'
+import { type Report, reportOf } from '../helpers/stack/card.ts'
 import { demands, examine, usual } from '../helpers/stack/examination.ts'
-import { judge, promises } from '../helpers/stack/findings.ts'
+import { promises } from '../helpers/stack/findings.ts'
 import { subjectOf } from '../helpers/stack/subject.ts'
 
 const { STACK = 'fixtures/stacks/tutorial.ts', BASELINE, INIT_CWD } = process.env
@@ -25,11 +25,7 @@ beforeAll(async () => {
   const { database, ...scale } = inject('check') ?? {}
   const subject = { ...subjectOf(STACK, folder), database }
   baseline = BASELINE ? readBaseline(BASELINE) : undefined
-  const evidence = await examine(subject, { ...usual, ...scale })
-  const findings = judge(evidence)
-  const changes = baseline && changesIn(findings, baseline)
-  const { adapter, description } = evidence
-  report = { reference: STACK, name: nameOf(description), observed: observations(evidence), adapter, findings, changes }
+  report = reportOf(subject, await examine(subject, { ...usual, ...scale }), baseline)
 }, 600_000)
 
 /** A demand on the adapter: red with the sentence that tells its author what to change. */

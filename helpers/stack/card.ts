@@ -1,6 +1,8 @@
 import { styleText } from 'node:util'
+import { type Baseline, changesIn } from './baseline.ts'
 import type { Evidence } from './examination.ts'
-import { type Finding, promises, timeoutOf, type Verdict } from './findings.ts'
+import { type Finding, judge, promises, timeoutOf, type Verdict } from './findings.ts'
+import type { Subject } from './subject.ts'
 
 /** What an examination came to: all that a card tells. It is plain data, so that a test can hand it to a reporter. */
 export type Report = {
@@ -8,7 +10,8 @@ export type Report = {
   reference: string
   /** Who it says it is, with versions; empty if it does not say. */
   name: string
-  /** What was observed of its settings, one phrase each; empty if nothing was. */
+  /** What it says of its settings, and what was observed of them, one phrase each; empty if nothing. */
+  says: string[]
   observed: string[]
   adapter: Evidence['adapter']
   findings: Finding[]
@@ -24,8 +27,17 @@ const signs: Record<Verdict, [sign: string, style: 'green' | 'red' | 'dim']> = {
   'not tried': ['–', 'dim'],
 }
 
+/** What the evidence comes to. */
+export function reportOf({ reference }: Subject, evidence: Evidence, baseline?: Baseline): Report {
+  const { adapter, description } = evidence
+  const findings = judge(evidence)
+  const changes = baseline && changesIn(findings, baseline)
+  const says = Object.entries(description.settings ?? {}).map(([setting, value]) => `${setting} ${value}`)
+  return { reference, name: nameOf(description), says, observed: observations(evidence), adapter, findings, changes }
+}
+
 /** What the evidence tells of the settings, in phrases. */
-export function observations(evidence: Evidence): string[] {
+function observations(evidence: Evidence): string[] {
   const { settings } = evidence
   if (!('journalMode' in settings)) return []
   const timeout = timeoutOf(evidence)
@@ -38,7 +50,7 @@ export function observations(evidence: Evidence): string[] {
 }
 
 /** Who a stack says it is: `Knex 3.3.0 (better-sqlite3 13.2.0)`. */
-export function nameOf({ name = '', versions: { [name]: own, ...others } = {} }: Evidence['description']): string {
+function nameOf({ name = '', versions: { [name]: own, ...others } = {} }: Evidence['description']): string {
   const all = Object.entries(others).map(([what, version]) => `${what} ${version}`)
   return [name, own, all.length > 0 && `(${all.join(', ')})`].filter(Boolean).join(' ')
 }
@@ -59,9 +71,11 @@ function summary(findings: Finding[]): string {
 
 /** The verdict card, as text for a terminal. */
 export function card(report: Report): string {
-  const { reference, name, observed, adapter, findings, changes } = report
+  const { reference, name, says, observed, adapter, findings, changes } = report
   const lines = ['', styleText('bold', name || reference), ...(name ? [styleText('dim', reference)] : [])]
-  if (observed.length > 0) lines.push('', `observed   ${observed.join(' · ')}`)
+  if (says.length + observed.length > 0) lines.push('')
+  if (says.length > 0) lines.push(`it says    ${says.join(' · ')}`)
+  if (observed.length > 0) lines.push(`observed   ${observed.join(' · ')}`)
   const faulty = adapter.filter(([, met]) => met !== true)
   if (faulty.length > 0) {
     lines.push('', styleText('bold', 'the adapter'))
@@ -97,7 +111,7 @@ function told({ id, verdict, why, cause, chapter }: Finding): string[] {
 
 /** The verdict card in Markdown, for a step's summary. `link`: the address that the path of a chapter is put behind. */
 export function markdown(report: Report, link = ''): string {
-  const { reference, name, observed, adapter, findings, changes } = report
+  const { reference, name, says, observed, adapter, findings, changes } = report
   const escaped = (text: string) => text.replaceAll('|', '\\|').replaceAll('<', '&lt;').replaceAll('\n', '<br>')
   const faults = adapter.filter(([, met]) => met !== true).map(([demand, met]) => `| ✗ | ${demand} | ${escaped(`${met}`)} |`)
   const rows = findings.map(({ id, verdict, why, cause, chapter }) => {
@@ -112,6 +126,7 @@ export function markdown(report: Report, link = ''): string {
       : 'As in the baseline.')
   return [
     `### ${name || reference}: ${verdictOf(report)}`,
+    says.length > 0 ? `It says: ${says.join(' · ')}` : '',
     observed.length > 0 ? `Observed: ${observed.join(' · ')}` : '',
     ['| | promise | seen |', '| :-- | :-- | :-- |', ...(faults.length > 0 ? faults : rows)].join('\n'),
     baseline ?? '',
