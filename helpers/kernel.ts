@@ -54,6 +54,15 @@ export function processesOf(group: number): number[] {
   })
 }
 
+/** The threads of a process; none if it is gone. Linux only. */
+export function threadsOf(pid: number): Thread[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).map((tid) => ({ pid, tid: Number(tid) }))
+  } catch {
+    return []
+  }
+}
+
 /** The numbers of `clock_nanosleep`, and of `restart_syscall`, which goes on with it after SIGCONT, as `/proc/PID/syscall` shows them. */
 const sleeps: Partial<Record<NodeJS.Architecture, string[]>> = { x64: ['230', '219'], arm64: ['115', '128'] }
 

@@ -110,7 +110,7 @@ function settledIn(chapters: TestModule[], question: string): string[] {
 type View = { timelines: boolean; up: '' | '../' }
 
 /** The stories of a describe, its sentences, and then the describes inside it, each under its heading. */
-function told({ children }: TestModule | TestSuite, level: string, view: View): string[] {
+export function told({ children }: TestModule | TestSuite, level: string, view: View): string[] {
   const tests = [...children.tests()]
   const evidence = tests.flatMap((test) => [pictureOf(test, view), timelineOf(test, view), resultsOf(test)])
   const sentences = tests.map((test) => sentence(test, view)).join('\n')
@@ -149,7 +149,7 @@ function sentence(test: TestCase, { up }: View): string {
 }
 
 /** Text that Markdown shows as it stands. Inside a word an underscore means nothing to it, and stays as it is: greppable. */
-function literal(text: string): string {
+export function literal(text: string): string {
   return text.replace(/[\\`*[\]<~&$]|(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}])/gu, '\\$&')
 }
 

@@ -50,7 +50,7 @@ function observations(evidence: Evidence): string[] {
 }
 
 /** Who a stack says it is: `Knex 3.3.0 (better-sqlite3 13.2.0)`. */
-function nameOf({ name = '', versions: { [name]: own, ...others } = {} }: Evidence['description']): string {
+export function nameOf({ name = '', versions: { [name]: own, ...others } = {} }: Evidence['description']): string {
   const all = Object.entries(others).map(([what, version]) => `${what} ${version}`)
   return [name, own, all.length > 0 && `(${all.join(', ')})`].filter(Boolean).join(' ')
 }

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { execa, type ResultPromise } from 'execa'
-import { processesOf, sleepsInBusyHandler, tellsSleep } from '../kernel.ts'
+import { processesOf, sleepsInBusyHandler, tellsSleep, threadsOf } from '../kernel.ts'
 import { Sentence, type Subject } from './subject.ts'
 
 type Answer = Record<string, unknown>
@@ -60,7 +60,7 @@ export class Instance {
   /** Whether the operating system shows one of its threads asleep in SQLite's busy handler; `undefined` where it cannot be asked. */
   get isAsleep(): boolean | undefined {
     if (!tellsSleep || !this.group) return undefined
-    return processesOf(this.group).some((pid) => sleepsInBusyHandler({ pid, tid: pid }))
+    return processesOf(this.group).flatMap(threadsOf).some(sleepsInBusyHandler)
   }
 
   /** Sends one request and resolves to its answer. `grace`: milliseconds that it may take beyond patience. */
@@ -105,8 +105,11 @@ export class Instance {
     clearTimeout(awake)
   }
 
-  /** Ends its input, and resolves when it has ended. Rejected with a `Sentence` if it does not end, or does not end well. */
-  async end(): Promise<void> {
+  /**
+   * Ends its input, and resolves, when it has ended, to what it wrote to stderr. Rejected with a `Sentence` if it does not end, or does not
+   * end well.
+   */
+  async end(): Promise<string> {
     if (this.#failure) throw this.#failure
     this.#ending = true
     this.#process.stdin.end()
@@ -114,9 +117,10 @@ export class Instance {
       const limit = `within ${this.#patience} ms of the end of its input`
       this.#fail(`It did not end ${limit}: leave the loop at the end of stdin, and close what keeps it alive.`)
     }, this.#patience)
-    const { exitCode } = await this.#process
+    const { exitCode, stderr } = await this.#process
     clearTimeout(timer)
     if (exitCode !== 0) throw this.#failure
+    return stderr
   }
 
   #hear(line: string): void {

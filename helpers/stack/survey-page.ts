@@ -1,0 +1,61 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import type { Reporter, TestCase, TestModule, TestRunEndReason, Vitest } from 'vitest/node'
+import { fileOf, linkTo, literal, opening, told } from '../specification.ts'
+import { columns } from './survey.ts'
+
+const folder = new URL('../../tests/survey/', import.meta.url)
+
+/**
+ * Writes the survey as a page, `tests/survey/README.md`: one table, and every sentence below. Only a run that is whole and green writes
+ * it; where a library could not be installed and is skipped, the page stays as it is.
+ */
+export default class SurveyPage implements Reporter {
+  #vitest!: Vitest
+
+  onInit(vitest: Vitest): void {
+    this.#vitest = vitest
+  }
+
+  onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[], reason: TestRunEndReason): void {
+    const libraries = modules.toSorted((one, other) => (one.moduleId < other.moduleId ? -1 : 1))
+    const files = readdirSync(folder).filter((file) => file.endsWith('.test.ts'))
+    const isWhole = libraries.map(fileOf).join() === files.sort().join()
+    const isGreen = libraries.every(({ children }) => [...children.allTests()].every((test) => test.result().state === 'passed'))
+    if (!isWhole || !isGreen || errors.length > 0 || reason !== 'passed') return
+
+    const path = new URL('README.md', folder)
+    const text = page(libraries)
+    if (existsSync(path) && readFileSync(path, 'utf8') === text) return
+    writeFileSync(path, text)
+    this.#vitest.logger.log('tests/survey/README.md is written')
+  }
+}
+
+function page(libraries: TestModule[]): string {
+  const rows = libraries.flatMap(({ children }) => [...children.allSuites()].flatMap((suite) => row([...suite.children.tests()])))
+  const lineOf = (cells: string[]) => `| ${cells.join(' | ')} |`
+  return `# What drivers and ORMs do where processes contend
+
+Each library is seen as it comes, and with its own way out where its documentation has one, in processes that contend for one database. Every
+sentence below is a test in this folder, and passed in the run that wrote the page; the table is made of what those tests saw, with the
+versions they saw it with. \`npm run survey\` installs the libraries and runs them. How each is used: [fixtures/stacks](../../fixtures/stacks).
+
+${lineOf(['', ...columns])}
+${lineOf([':--', ...columns.map(() => ':--')])}
+${rows.join('\n')}
+
+**its transaction**: what its driver executes for one read-modify-write. **waits**: how long, for a lock that stays. **another writes in between**: what
+becomes of the two when another process writes between its read and its write. **a lock is held**: of one that comes while another process holds
+the write lock for half a second. **the error**: its class, its code, and the property of the error in which SQLite's code is.
+
+${libraries.flatMap((library) => [opening(library) ?? '', ...told(library, '##', { timelines: false, up: '' })]).join('\n\n')}
+`
+}
+
+/** The row of a describe: the name, linked to where it is told, and what was seen. */
+function row([test]: TestCase[]): string[] {
+  const line = test?.meta().line
+  if (!line || test.parent.type !== 'suite') return []
+  const link = `[${literal(test.parent.name)}](${linkTo(test).replace(/#.*/, '')}#L${test.parent.location?.line})`
+  return [`| ${[link, ...line.map((cell) => literal(cell).replaceAll('|', '\\|'))].join(' | ')} |`]
+}
