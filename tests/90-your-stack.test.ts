@@ -77,6 +77,7 @@ describe('Your stack', { tags: ['q51'] }, () => {
   describe('when it has to share: manners', () => {
     test('a refusal is reported as a refusal, and in time', promise)
     test('after a refusal, its connection can be used', promise)
+    test('while a reader stays, its COMMIT is confirmed, or is refused and rolled back', promise)
     test('a reader is not turned away while a writer works', promise)
   })
 })

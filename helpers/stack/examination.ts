@@ -21,7 +21,14 @@ export type Scale = {
 export const usual: Scale = { patience: 10_000, within: 10_000, hold: 1_000, crowd: 8, rounds: 50 }
 
 /** What happened in a contest: what became of the increments, and what the counter has counted. */
-export type Contest = { outcomes: Outcome[]; counted: number }
+export type Contest = {
+  outcomes: Outcome[]
+  counted: number
+  /** What a newcomer was refused with who asked for the total afterwards, with nobody at work: somebody keeps a lock. */
+  stuck?: string
+  /** What became of one increment more of each, one after the other, when all was over. */
+  next?: Outcome[]
+}
 
 /** How a transaction begins, as seen from outside, while the stack pauses between its read and its write. */
 export type Beginning =
@@ -60,6 +67,8 @@ export type Evidence = {
   stopped: Seen<Contest>
   /** `outcome`: of the increment that met a lock, `undefined` if it was not refused in time; `next`: of the one after it. */
   refusal: Seen<{ outcome: Outcome | undefined; within: number; next: Outcome; counted: number }>
+  /** `outcome`: of an increment while a reader stays; `next`: of the one after it. */
+  commit: Seen<{ outcome: Outcome; next: Outcome; counted: number }>
   settings: Seen<Settings>
 }
 
@@ -108,8 +117,9 @@ export async function examine(subject: Subject, scale: Scale = usual): Promise<E
   }
 
   // Those that wait for long come first; the others are played meanwhile.
-  const [refusal, fresh, held, stopped, both, between, settings, confirmedThenKilled] = await Promise.all([
+  const [refusal, commit, fresh, held, stopped, both, between, settings, confirmedThenKilled] = await Promise.all([
     scene(not ?? noFile, (ring) => refused(ring, within)),
+    scene(not ?? noFile ?? remote, (ring) => readBeside(ring, within)),
     scene(not ?? remote, (ring) => freshFile(ring, scale)),
     scene(not ?? noFile, (ring) => heldUp(ring, scale)),
     scene(not ?? remote ?? noSignals ?? noPause, (ring) => stoppedInBetween(ring, scale)),
@@ -119,7 +129,7 @@ export async function examine(subject: Subject, scale: Scale = usual): Promise<E
     scene(not ?? remote, killedAfterwards),
   ])
   const { crowd, killed } = 'crowd' in both ? both : { crowd: both, killed: both }
-  return { description, adapter, between, held, crowd, fresh, confirmedThenKilled, killed, stopped, refusal, settings }
+  return { description, adapter, between, held, crowd, fresh, confirmedThenKilled, killed, stopped, refusal, commit, settings }
 }
 
 /** The adapter, alone. */
@@ -180,28 +190,29 @@ async function alone({ start }: Ring) {
 }
 
 /** Another process writes between its read and its write. */
-async function inBetween({ start }: Ring): Promise<Contest> {
-  const [one, other] = [await start(), await start()]
+async function inBetween(ring: Ring): Promise<Contest> {
+  const [one, other] = [await ring.start(), await ring.start()]
   const before = await ready(one, other)
   const first = new Attempt(one, 'hold')
   await first.pauses
   const second = new Attempt(other)
   await second.settles()
   first.go()
-  return audit(start, before, [await first.outcome, await second.outcome])
+  const contest = await audit(ring, before, [await first.outcome, await second.outcome])
+  return { ...contest, next: await inTurn([one, other]) }
 }
 
 /** Somebody else holds the write lock for a while. */
-async function heldUp({ start, rival }: Ring, { hold }: Scale): Promise<Contest & { early: boolean }> {
-  const one = await start()
+async function heldUp(ring: Ring, { hold }: Scale): Promise<Contest & { early: boolean }> {
+  const one = await ring.start()
   const before = await ready(one)
-  const holder = await rival(5_000)
+  const holder = await ring.rival(5_000)
   await holder.says('BEGIN IMMEDIATE')
   const attempt = new Attempt(one, 'plainly', hold)
   const first = await Promise.race([attempt.outcome, pause(hold, undefined)])
   await holder.says('ROLLBACK')
   const early = first?.verdict === 'confirmed'
-  return { ...(await audit(start, before, [await attempt.outcome])), early }
+  return { ...(await audit(ring, before, [await attempt.outcome])), early }
 }
 
 /**
@@ -210,12 +221,12 @@ async function heldUp({ start, rival }: Ring, { hold }: Scale): Promise<Contest 
  * starve. Then one round more, in which one of them is killed in the middle.
  */
 async function crowded(
-  { start }: Ring,
+  ring: Ring,
   { crowd, rounds, patience }: Scale,
   pauses: boolean,
   remote: string | undefined,
 ): Promise<{ crowd: Contest; killed: Seen<Contest> }> {
-  const members = await Promise.all(Array.from({ length: crowd }, start))
+  const members = await Promise.all(Array.from({ length: crowd }, ring.start))
   const before = await ready(...members)
 
   const outcomes = await atOnce(members, pauses, patience)
@@ -223,11 +234,14 @@ async function crowded(
     const attempts = members.map((member) => new Attempt(member, pauses ? 'pause' : 'plainly', patience))
     outcomes.push(...(await Promise.all(attempts.map(({ outcome }) => outcome))))
   }
-  const contest = await audit(start, before, outcomes)
+  const contest = await audit(ring, before, outcomes)
   if (remote) return { crowd: contest, killed: { skipped: remote } }
 
+  contest.next = await inTurn(members)
+  const counted = contest.counted + contest.next.filter(({ verdict }) => verdict === 'confirmed').length
+
   const last = await atOnce(members, pauses, patience, (victim) => victim.kill())
-  return { crowd: contest, killed: await audit(start, before + contest.counted, last) }
+  return { crowd: contest, killed: await audit(ring, before + counted, last) }
 }
 
 /**
@@ -246,32 +260,37 @@ async function atOnce(members: Instance[], pauses: boolean, grace: number, meanw
   return Promise.all(attempts.map(({ outcome }) => outcome))
 }
 
+/** One increment of each, one after the other. */
+async function inTurn(members: Instance[]): Promise<Outcome[]> {
+  const outcomes: Outcome[] = []
+  for (const member of members) outcomes.push(await new Attempt(member).outcome)
+  return outcomes
+}
+
 /** All at once open a database that nobody has made, while somebody else is about to; then each makes an increment, one after the other. */
-async function freshFile({ start, rival }: Ring, { crowd }: Scale): Promise<Contest & { openings: Outcome[] }> {
-  const maker = await rival(5_000)
+async function freshFile(ring: Ring, { crowd }: Scale): Promise<Contest & { openings: Outcome[] }> {
+  const maker = await ring.rival(5_000)
   await maker.says('BEGIN IMMEDIATE')
-  const members = await Promise.all(Array.from({ length: crowd }, start))
+  const members = await Promise.all(Array.from({ length: crowd }, ring.start))
   const attempts = members.map((member) => new Attempt(member, 'plainly', 0, 'total'))
   await Promise.all(attempts.map((attempt) => attempt.settles()))
   await maker.says('ROLLBACK')
   const openings = await Promise.all(attempts.map(({ outcome }) => outcome))
-  const outcomes: Outcome[] = []
-  for (const member of members) outcomes.push(await new Attempt(member).outcome)
-  return { openings, ...(await audit(start, 0, outcomes)) }
+  return { openings, ...(await audit(ring, 0, await inTurn(members))) }
 }
 
 /** Its process is killed as soon as it has confirmed. */
-async function killedAfterwards({ start }: Ring): Promise<Contest> {
-  const one = await start()
+async function killedAfterwards(ring: Ring): Promise<Contest> {
+  const one = await ring.start()
   const before = await ready(one)
   const outcome = await new Attempt(one).outcome
   await one.kill()
-  return audit(start, before, [outcome])
+  return audit(ring, before, [outcome])
 }
 
 /** One is stopped between its read and its write, for a while; another comes meanwhile. */
-async function stoppedInBetween({ start }: Ring, { hold }: Scale): Promise<Contest> {
-  const [one, other] = [await start(), await start()]
+async function stoppedInBetween(ring: Ring, { hold }: Scale): Promise<Contest> {
+  const [one, other] = [await ring.start(), await ring.start()]
   const before = await ready(one, other)
   const first = new Attempt(one, 'hold')
   await first.pauses
@@ -280,17 +299,17 @@ async function stoppedInBetween({ start }: Ring, { hold }: Scale): Promise<Conte
   await Promise.all([pause(hold), second.settles()])
   one.signal('SIGCONT')
   first.go()
-  return audit(start, before, [await first.outcome, await second.outcome])
+  return audit(ring, before, [await first.outcome, await second.outcome])
 }
 
 /**
  * Somebody else holds the lock until it is refused; and then its connection is used again. BEGIN EXCLUSIVE, for with a rollback journal it
  * keeps even readers waiting: one that has read before it meets a lock does not wait, whatever its timeout (chapter 30).
  */
-async function refused({ start, rival }: Ring, within: number) {
-  const one = await start()
+async function refused(ring: Ring, within: number) {
+  const one = await ring.start()
   const before = await ready(one)
-  const holder = await rival(5_000)
+  const holder = await ring.rival(5_000)
   await holder.says('BEGIN EXCLUSIVE')
   const late = within * 1.2 + 1_000
   const attempt = new Attempt(one, 'plainly', late)
@@ -298,8 +317,26 @@ async function refused({ start, rival }: Ring, within: number) {
   await holder.says('ROLLBACK')
   const last = await attempt.outcome
   const next = await new Attempt(one).outcome
-  const { counted } = await audit(start, before, [])
+  const { counted } = await audit(ring, before, [])
   return { outcome, within, next, counted: counted - (outcome ? 0 : Number(last.verdict === 'confirmed')) }
+}
+
+/**
+ * Somebody reads, and stays until it has been answered: with a rollback journal its COMMIT is refused (chapter 61), in WAL mode it is not. Then
+ * its connection is used again.
+ */
+async function readBeside(ring: Ring, within: number) {
+  const one = await ring.start()
+  const before = await ready(one)
+  const reader = await ring.rival(5_000)
+  await reader.says('BEGIN')
+  await reader.says('SELECT count(*) FROM sqlite_schema')
+  const outcome = await new Attempt(one, 'plainly', within * 1.2).outcome
+  await reader.says('COMMIT')
+  const next = await new Attempt(one).outcome
+  await one.kill() // what it has not committed is gone with it
+  const { counted } = await audit(ring, before, [])
+  return { outcome, next, counted }
 }
 
 /** The journal mode, how it begins a transaction, and whether it can read while somebody writes. */
@@ -340,15 +377,20 @@ async function beginningOf(one: Instance, other: Awaited<ReturnType<Ring['rival'
   return begins
 }
 
-/** The total of each, asked to know that they are up and their database is there; of the first, the total to begin with. */
+/** Asks each for its total, one after the other, so that all are up and have opened the database. Returns the total to begin with. */
 async function ready(...instances: Instance[]): Promise<number> {
-  const [total] = await Promise.all(instances.map(totalOf))
+  let total = 0
+  for (const instance of instances) total = await totalOf(instance)
   return total
 }
 
-/** What was counted, as a process tells that did not take part. */
-async function audit(start: Ring['start'], before: number, outcomes: Outcome[]): Promise<Contest> {
-  return { outcomes, counted: (await totalOf(await start())) - before }
+/** What was counted, as a process tells that did not take part. Who keeps it from telling is killed first. */
+async function audit({ start, clear }: Ring, before: number, outcomes: Outcome[]): Promise<Contest> {
+  const newcomer = await start()
+  const { verdict, code, message } = await new Attempt(newcomer, 'plainly', 0, 'total').outcome
+  if (verdict !== 'refused') return { outcomes, counted: (await totalOf(newcomer)) - before }
+  await clear()
+  return { outcomes, counted: (await totalOf(await start())) - before, stuck: `${code}: ${message}` }
 }
 
 async function totalOf(stack: Instance): Promise<number> {

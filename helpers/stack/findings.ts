@@ -30,6 +30,7 @@ export const promises = {
   'safety stopped': 'what is confirmed is counted, and nothing else, when a process is stopped for a second in the middle',
   'manners refusal': 'a refusal is reported as a refusal, and in time',
   'manners usable': 'after a refusal, its connection can be used',
+  'manners commit': 'while a reader stays, its COMMIT is confirmed, or is refused and rolled back',
   'manners reader': 'a reader is not turned away while a writer works',
 } as const
 
@@ -39,6 +40,7 @@ const chapters = {
   20: 'tests/20-no-timeout.test.ts',
   30: 'tests/30-a-timeout-is-not-enough.test.ts',
   40: 'tests/40-immediate-is-not-enough.test.ts',
+  61: 'tests/61-the-rollback-journal.test.ts',
   62: 'tests/62-the-write-ahead-log.test.ts',
   63: 'tests/63-waiting.test.ts',
   65: 'tests/65-hidden-holders.test.ts',
@@ -54,7 +56,7 @@ const because = (chapter: keyof typeof chapters, cause: string): Cause => ({ cau
 
 /** Judges the evidence: each promise, in the order of `promises`. */
 export function judge(evidence: Evidence): Finding[] {
-  const { between, held, crowd, fresh, confirmedThenKilled, killed, stopped, refusal } = evidence
+  const { between, held, crowd, fresh, confirmedThenKilled, killed, stopped, refusal, commit } = evidence
   const settings = 'begins' in evidence.settings ? evidence.settings : undefined
   const timeout = timeoutOf(evidence)
   const reader = settings ? settings.reader : (evidence.settings as Seen<never>)
@@ -88,11 +90,20 @@ export function judge(evidence: Evidence): Finding[] {
         : { why: seen, ...because(68, 'It ends when it is refused. Catch the error, and answer with it.') }
     }),
     judged('manners usable', refusal, ({ outcome, next, counted }) => {
+      const contests = [between, crowd].flatMap((contest) => ('next' in contest && contest.next) || [])
+      const stuck = [outcome?.verdict === 'refused' && next, ...contests].find((next) => next && next.verdict !== 'confirmed')
+      if (stuck) return { why: `the next increment, with nobody else at work: ${toldOf(stuck)}`, ...because(65, keepsLock) }
+      const stays = [between, crowd, fresh].flatMap((contest) => ('stuck' in contest && contest.stuck) || [])[0]
+      if (stays) return { why: `with nobody at work, a newcomer who reads is refused: ${stays}`, ...because(65, keepsLock) }
       if (outcome?.verdict !== 'refused') return { skipped: 'it was not refused' }
-      if (next.verdict !== 'confirmed') return { why: `the next increment: ${toldOf(next)}`, ...because(68, noRollback) }
-      return counted === 1
-        ? 'the next increment was confirmed, and counted'
-        : { why: `the next increment was confirmed, and the counter went up by ${counted}`, ...because(68, noRollback) }
+      if (counted === 1) return 'the next increment was confirmed, and counted'
+      return { why: `the next increment was confirmed, and the counter went up by ${counted}`, ...because(68, noRollback) }
+    }),
+    judged('manners commit', commit, ({ outcome, next, counted }) => {
+      const seen = [outcome, next].map(toldOf).join('; and then: ')
+      if (next.verdict !== 'confirmed') return { why: seen, ...because(61, noRollbackOfCommit) }
+      const confirmed = [outcome, next].filter(({ verdict }) => verdict === 'confirmed').length
+      return counted === confirmed ? seen : { why: `${seen}; ${counted} counted`, ...because(61, noRollbackOfCommit) }
     }),
     judged('manners reader', reader, ({ answer }) => {
       if (typeof answer?.total === 'number') return 'its total, while another process held the write lock'
@@ -170,6 +181,11 @@ export function timeoutOf({ refusal, settings }: Evidence): number | undefined {
   if ('begins' in settings && settings.begins === 'as a reader' && settings.journalMode === 'wal') return undefined
   return refusal.outcome.waited < 200 ? 0 : Math.round(refusal.outcome.waited)
 }
+
+const keepsLock =
+  'After a refusal it keeps a lock: a statement that was not reset, or a transaction that was not rolled back. ROLLBACK; where that does not help, open a new connection.'
+const noRollbackOfCommit =
+  'A COMMIT that is refused leaves its transaction open. ROLLBACK, or say COMMIT again when the reader has left; in WAL mode it is not refused.'
 
 /** Why somebody was turned away who had to share. */
 function causeOfRefusal({ code, message }: Outcome, timeout: number | undefined, begins: Beginning | undefined): Cause {

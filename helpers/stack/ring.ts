@@ -7,6 +7,8 @@ import type { Subject } from './subject.ts'
 export type Ring = {
   /** Starts one more process of the stack. */
   start: () => Promise<Instance>
+  /** Kills all that were started. */
+  clear: () => Promise<void>
   /** A rival: a process that says on the same file what SQL it is told (`fixtures/contender.ts`). `timeout` in milliseconds. */
   rival: (timeout: number) => Promise<Rival>
 }
@@ -24,11 +26,18 @@ export async function inRing<Result>(subject: Subject, patience: number, act: (r
   const path = subject.database ?? file
   const ends: (() => Promise<unknown>)[] = []
 
+  const instances: Instance[] = []
+
   async function start(): Promise<Instance> {
     const instance = new Instance(subject, path, patience)
+    instances.push(instance)
     ends.push(() => instance.kill())
     if (instance.group) ends.push(await outliveNone(instance.group))
     return instance
+  }
+
+  async function clear(): Promise<void> {
+    await Promise.all(instances.map((instance) => instance.kill()))
   }
 
   async function rival(timeout: number): Promise<Rival> {
@@ -51,7 +60,7 @@ export async function inRing<Result>(subject: Subject, patience: number, act: (r
   }
 
   try {
-    return await act({ start, rival })
+    return await act({ start, clear, rival })
   } finally {
     for (const end of ends) await end()
     await remove()

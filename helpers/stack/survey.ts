@@ -2,8 +2,8 @@ import { fileURLToPath } from 'node:url'
 import type { TestContext } from 'vitest'
 import type { Outcome } from './attempt.ts'
 import { nameOf } from './card.ts'
-import { type Beginning, type Contest, examine, type Scale, type Seen, usual } from './examination.ts'
-import { timeoutOf } from './findings.ts'
+import { type Beginning, examine, type Scale, usual } from './examination.ts'
+import { judge, type PromiseId, timeoutOf, type Verdict } from './findings.ts'
 import { inRing } from './ring.ts'
 import { type Subject, subjectOf } from './subject.ts'
 
@@ -13,22 +13,17 @@ export type Sight = {
   name: string
   /** The kinds of statements that one increment sends, as its driver executes them: `BEGIN; SELECT; UPDATE; COMMIT`. */
   sql: string | undefined
-  journalMode: string
+  /** That of the database it has made; `undefined` if that could not be seen. */
+  journalMode: string | undefined
   begins: Beginning | undefined
   /** How long it waits for a lock that stays, in milliseconds, by a clock outside; 0: not at all; `undefined`: see `timeoutOf`. */
   timeout: number | undefined
-  /** What becomes of the two when another process writes between its read and its write. */
-  between: Contest
-  /** What becomes of one while another process holds the lock for a while. */
-  held: Contest
-  /** Those who were turned away as three processes at once opened a fresh database. */
-  openings: Outcome[]
   /** The first refusal that was seen, as its program meets it. */
   error: Outcome | undefined
-  /** Updates lost, of those confirmed, when several read and then write. */
-  lost: number
-  /** Whether its connection could be used after the refusal. */
-  usable: boolean | undefined
+  /** What became of each promise of chapter 90, with a smaller crowd and shorter pauses. */
+  verdicts: Record<PromiseId, Verdict>
+  /** What was seen of each. */
+  whys: Record<PromiseId, string>
 }
 
 /** Fewer processes and shorter pauses than in chapter 90; the verdicts are the same. */
@@ -37,47 +32,35 @@ const small: Scale = { ...usual, crowd: 3, rounds: 2, hold: 500 }
 const wiretap = fileURLToPath(new URL('../../fixtures/wiretap.ts', import.meta.url))
 const stacks = fileURLToPath(new URL('../../fixtures/stacks/', import.meta.url))
 
-/** Looks at a stack of `fixtures/stacks/`. Rejected where its adapter is faulty, or a contest did not come to its end. */
-export async function survey(reference: string, { timeout = 10_000 } = {}): Promise<Sight> {
+/**
+ * Looks at a stack of `fixtures/stacks/`, by the file of its module, or by a command. `tap`: the arguments after which its runtime takes the
+ * wiretap. Rejected where its adapter is faulty.
+ */
+export async function survey(reference: string, { tap = '--import' } = {}): Promise<Sight> {
   const subject = subjectOf(reference, stacks)
-  const evidence = await examine(subject, { ...small, within: timeout })
+  const evidence = await examine(subject, small)
   const fault = evidence.adapter.find(([, met]) => met !== true)
   if (fault) throw new Error(`${reference}: ${fault[1]}`)
-  const settings = seen(evidence.settings)
-  const refusal = seen(evidence.refusal)
-  const [between, held, crowd, fresh] = [evidence.between, evidence.held, evidence.crowd, evidence.fresh].map(seen) as [
-    Contest,
-    Contest,
-    Contest,
-    Contest & { openings: Outcome[] },
-  ]
-  const outcomes = [...between.outcomes, ...held.outcomes, refusal.outcome].filter((outcome) => outcome !== undefined)
-  const confirmed = crowd.outcomes.filter(({ verdict }) => verdict === 'confirmed').length
+  const { between, held, refusal, settings } = evidence
+  const contests = [between, held].flatMap((contest) => ('outcomes' in contest ? contest.outcomes : []))
+  const outcomes = [...contests, 'outcome' in refusal ? refusal.outcome : undefined]
+  const findings = judge(evidence)
   return {
     name: nameOf(evidence.description),
-    sql: subject.kind === 'module' ? await statementsOf(subject) : undefined,
-    journalMode: settings.journalMode,
-    begins: settings.begins,
+    sql: await statementsOf(subject, tap),
+    journalMode: 'journalMode' in settings ? settings.journalMode : undefined,
+    begins: 'begins' in settings ? settings.begins : undefined,
     timeout: timeoutOf(evidence),
-    between,
-    held,
-    openings: fresh.openings.filter(({ verdict }) => verdict !== 'confirmed'),
-    error: outcomes.find(({ verdict }) => verdict !== 'confirmed'),
-    lost: Math.max(0, confirmed - crowd.counted),
-    usable: refusal.outcome?.verdict === 'refused' ? refusal.next.verdict === 'confirmed' && refusal.counted === 1 : undefined,
+    error: outcomes.find((outcome) => outcome?.verdict === 'refused'),
+    verdicts: Object.fromEntries(findings.map(({ id, verdict }) => [id, verdict])) as Sight['verdicts'],
+    whys: Object.fromEntries(findings.map(({ id, why }) => [id, why])) as Sight['whys'],
   }
 }
 
-function seen<What>(what: Seen<What>): What {
-  if (typeof what === 'object' && what !== null && 'skipped' in what) throw new Error(`it was not tried: ${what.skipped}`)
-  if (typeof what === 'object' && what !== null && 'fault' in what) throw new Error(what.fault)
-  return what as What
-}
-
 /** What the driver executes for one increment: what a process says beyond one that only tells the total, on a database that exists. */
-async function statementsOf(subject: Subject): Promise<string> {
-  const [node, ...rest] = subject.command
-  const tapped = { ...subject, command: [node, '--import', wiretap, ...rest] }
+async function statementsOf(subject: Subject, tap: string): Promise<string> {
+  const [runtime, ...rest] = subject.command
+  const tapped = { ...subject, command: [runtime, ...tap.split(' '), wiretap, ...rest] }
   return inRing(tapped, usual.patience, async ({ start }) => {
     const said = async (...verbs: string[]) => {
       const stack = await start()
@@ -99,48 +82,51 @@ function kindOf(sql: string): string {
 
 declare module 'vitest' {
   interface TaskMeta {
-    /** The row of the survey's table that the test belongs to. */
+    /** The row of the survey's table that the test belongs to, in Markdown. */
     line?: string[]
   }
 }
 
 export const columns = [
-  'versions',
+  'seen with',
   'its transaction',
   'journal',
   'waits',
   'another writes in between',
   'a lock is held',
+  'opened by three at once',
   'the error',
-  'updates lost',
   'usable afterwards',
+  'after a refused COMMIT',
 ]
 
 /** Puts what was seen into the line of the survey's table that stands for the describe of the test. It reads the same in each run. */
 export function line({ task }: TestContext, sight: Sight): void {
-  const { name, sql, begins, journalMode, timeout, between, held, error, lost, usable } = sight
-  const became = ({ outcomes }: Contest) => {
-    const refused = outcomes.filter(({ verdict }) => verdict !== 'confirmed').length
-    return refused === 0 ? 'confirmed' : refused === outcomes.length ? '**locked**' : '**one is locked**'
-  }
+  const { name, sql, begins, journalMode = '', timeout, error, verdicts } = sight
+  const cell = (id: PromiseId, kept: string, broken: string) => ({ kept, broken: `**${broken}**` })[verdicts[id] as string] ?? ''
   const waits =
     timeout === undefined
-      ? 'once it has read, not at all'
+      ? begins === 'as a reader'
+        ? 'once it has read, not at all'
+        : ''
       : timeout === 0
         ? '**not at all**'
         : `${Math.floor(timeout / 500) / 2} s`
-  const told = error && [error.error?.class, error.code, error.error?.at && `in \`${error.error.at}\``].filter(Boolean).join(', ')
+  const at = error?.error?.at
   task.meta.line = [
     name,
-    sql ?? begins ?? '',
+    sql ? `\`${sql}\`` : (begins ?? ''),
     journalMode,
     waits,
-    between.counted < between.outcomes.filter(({ verdict }) => verdict === 'confirmed').length
-      ? '**one is lost**'
-      : became(between),
-    became(held),
-    told ?? '',
-    lost > 0 ? '**yes**' : 'no',
-    usable === undefined ? '' : usable ? 'yes' : '**no**',
+    verdicts['safety between'] === 'broken' ? '**one is lost**' : cell('progress between', 'both confirmed', 'one is locked'),
+    cell('progress held', 'confirmed', 'locked'),
+    cell('progress fresh', 'confirmed', 'locked'),
+    error
+      ? [error.error?.class, error.code !== error.error?.class && `\`${error.code}\``, at && `in \`${at}\``]
+          .filter(Boolean)
+          .join(', ')
+      : '',
+    cell('manners usable', 'yes', 'no'),
+    cell('manners commit', 'yes', 'no'),
   ]
 }
