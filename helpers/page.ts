@@ -78,9 +78,9 @@ export default class Page implements Reporter {
   }
 }
 
-/** The picture of a test's story, as it is annotated. */
+/** The picture of a test's story, or its chart, as it is annotated. */
 function drawn(test: TestCase): string {
-  const annotation = test.annotations().find(({ type }) => type === 'timeline')
+  const annotation = test.annotations().find(({ type }) => type === 'timeline' || type === 'chart')
   return Buffer.from(`${annotation?.attachment?.body}`, 'base64').toString()
 }
 

@@ -37,3 +37,9 @@ export async function showResults({ annotate, task }: TestContext, results: Resu
   const svg = printed(table(results.head, results.rows))
   await annotate('the table', 'report', { contentType: 'image/svg+xml', body: new TextEncoder().encode(svg) })
 }
+
+/** Shows a chart that a test is about, there too; the page has it from that file of `tests/pictures/`. */
+export async function showChart({ annotate, task }: TestContext, svg: string, file: `${string}.svg`): Promise<void> {
+  task.meta.picture = file
+  await annotate('the chart', 'chart', { contentType: 'image/svg+xml', body: new TextEncoder().encode(svg) })
+}

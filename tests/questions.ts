@@ -48,6 +48,7 @@ const questions = {
   q44: 'kill -9 of a process that holds the lock: what does the next one find, and must anybody delete -wal, -shm or -journal?',
   q45: 'A holder is alive but stopped: what do the others get, and what does it find when it wakes?',
   q46: 'Thousands of transactions of many processes, with kills in between: is every confirmed write there, exactly once, in an order everyone agrees on?',
+  q49: "What do the frameworks' defaults do under the same contest?",
   q51: 'Does my stack survive?',
 }
 
