@@ -60,7 +60,7 @@ describe.skipIf(!python)("Python's sqlite3 (needs python3)", () => {
     })
 
     describe('when the holder is inside, and the waiter comes', () => {
-      let confirmed: Reply, total: Reply, story: Dialogue
+      let ofHolder: Reply, ofWaiter: Reply, total: Reply, story: Dialogue
 
       beforeAll(async () => {
         const cast = { holder: inPython('--begin', 'immediate', '--trace'), waiter: inPython('--trace') }
@@ -68,18 +68,18 @@ describe.skipIf(!python)("Python's sqlite3 (needs python3)", () => {
           await holder`increment, pause`
           const turn = waiter`increment`
           await turn.blocks()
-          await holder`continue`
-          confirmed = await turn
+          ofHolder = await holder`continue`
+          ofWaiter = await turn
           total = await holder`total`
         })
       })
       beforeEach((context) => showDialogue(context, story))
 
-      test('the waiter waits until the holder has committed, for it has a timeout, and is confirmed', () => {
-        expect(confirmed.confirmed).toBe(true)
+      test('the waiter waits until the holder has committed, for it has a timeout: both are confirmed', () => {
+        expect([ofHolder.confirmed, ofWaiter.confirmed]).toEqual([true, true])
       })
       test('the waiter writes what it has computed before it waited, and the change of the holder is lost: n is 1', () => {
-        expect(confirmed.said).toEqual(['SELECT n FROM counter', 'BEGIN', 'UPDATE counter SET n = 1', 'COMMIT'])
+        expect(ofWaiter.said).toEqual(['SELECT n FROM counter', 'BEGIN', 'UPDATE counter SET n = 1', 'COMMIT'])
         expect(total.total).toBe(1)
       })
     })
@@ -117,13 +117,13 @@ describe.skipIf(!python)("Python's sqlite3 (needs python3)", () => {
 
   describe('isolation_level = None, write-ahead log', { tags: ['q40'] }, () => {
     describe('when another writes between its read and its write', () => {
-      let paused: Reply, ofFirst: Reply, total: Reply, story: Dialogue
+      let paused: Reply, ofFirst: Reply, ofOther: Reply, total: Reply, story: Dialogue
 
       beforeAll(async () => {
         const none = inPython('--isolation-level', 'none', '--trace')
         story = await converse('wal', { first: none, other: none }, async ({ first, other }) => {
           paused = await first`increment, pause`
-          await other`increment`
+          ofOther = await other`increment`
           ofFirst = await first`continue`
           total = await other`total`
         })
@@ -133,8 +133,8 @@ describe.skipIf(!python)("Python's sqlite3 (needs python3)", () => {
       test('`with connection:` says neither BEGIN nor COMMIT: each statement is a transaction', () => {
         expect([paused.said, ofFirst.said]).toEqual([['SELECT n FROM counter'], ['UPDATE counter SET n = 1']])
       })
-      test('the first is confirmed, and the change of the other is lost: n is 1', () => {
-        expect(ofFirst.confirmed).toBe(true)
+      test('both are confirmed, and the change of the other is lost: n is 1', () => {
+        expect([ofFirst.confirmed, ofOther.confirmed]).toEqual([true, true])
         expect(total.total).toBe(1)
       })
     })
@@ -158,6 +158,7 @@ describe.skipIf(!python)("Python's sqlite3 (needs python3)", () => {
 
       test('the other is turned away on the spot, in the middle of the transaction: OperationalError, "database is locked"', () => {
         expect(refused).toMatchObject(locked)
+        expect(refused.took).toBeLessThan(1_000)
       })
       test.skipIf(version < 311)('the code in it is SQLITE_BUSY_SNAPSHOT (needs Python 3.11, which tells)', () => {
         expect(refused.refused).toBe('SQLITE_BUSY_SNAPSHOT')
@@ -189,8 +190,9 @@ describe.skipIf(!python)("Python's sqlite3 (needs python3)", () => {
       test('the other is turned away at the door: OperationalError, "database is locked"', () => {
         expect(refused).toMatchObject(locked)
       })
-      test('the other is turned away before anything is read', () => {
+      test('the other is turned away at once, before anything is read', () => {
         expect(refused.said).toEqual(['BEGIN IMMEDIATE'])
+        expect(refused.took).toBeLessThan(1_000)
       })
       test('nothing that was confirmed is lost: n is 1', () => {
         expect(total.total).toBe(1)
@@ -295,7 +297,7 @@ describe.skipIf(!python)("Python's sqlite3 (needs python3)", () => {
     })
 
     describe('when the holder is inside, and the waiter comes', () => {
-      let confirmed: Reply, total: Reply, story: Dialogue
+      let ofHolder: Reply, ofWaiter: Reply, total: Reply, story: Dialogue
 
       beforeAll(async () => {
         const cast = { holder: inPython('--begin', 'immediate', '--trace'), waiter: inPython('--trace') }
@@ -303,18 +305,18 @@ describe.skipIf(!python)("Python's sqlite3 (needs python3)", () => {
           await holder`increment, pause`
           const turn = waiter`increment`
           await turn.blocks()
-          await holder`continue`
-          confirmed = await turn
+          ofHolder = await holder`continue`
+          ofWaiter = await turn
           total = await holder`total`
         })
       })
       beforeEach((context) => showDialogue(context, story))
 
-      test('the waiter waits until the holder has committed, for it has a timeout, and is confirmed', () => {
-        expect(confirmed.confirmed).toBe(true)
+      test('the waiter waits until the holder has committed, for it has a timeout: both are confirmed', () => {
+        expect([ofHolder.confirmed, ofWaiter.confirmed]).toEqual([true, true])
       })
       test('the waiter writes what it has computed before it waited, and the change of the holder is lost: n is 1', () => {
-        expect(confirmed.said).toEqual(['SELECT n FROM counter', 'BEGIN', 'UPDATE counter SET n = 1', 'COMMIT'])
+        expect(ofWaiter.said).toEqual(['SELECT n FROM counter', 'BEGIN', 'UPDATE counter SET n = 1', 'COMMIT'])
         expect(total.total).toBe(1)
       })
     })
@@ -352,13 +354,13 @@ describe.skipIf(!python)("Python's sqlite3 (needs python3)", () => {
 
   describe('isolation_level = None, rollback journal', { tags: ['q40'] }, () => {
     describe('when another writes between its read and its write', () => {
-      let paused: Reply, ofFirst: Reply, total: Reply, story: Dialogue
+      let paused: Reply, ofFirst: Reply, ofOther: Reply, total: Reply, story: Dialogue
 
       beforeAll(async () => {
         const none = inPython('--isolation-level', 'none', '--trace')
         story = await converse('delete', { first: none, other: none }, async ({ first, other }) => {
           paused = await first`increment, pause`
-          await other`increment`
+          ofOther = await other`increment`
           ofFirst = await first`continue`
           total = await other`total`
         })
@@ -368,8 +370,8 @@ describe.skipIf(!python)("Python's sqlite3 (needs python3)", () => {
       test('`with connection:` says neither BEGIN nor COMMIT: each statement is a transaction', () => {
         expect([paused.said, ofFirst.said]).toEqual([['SELECT n FROM counter'], ['UPDATE counter SET n = 1']])
       })
-      test('the first is confirmed, and the change of the other is lost: n is 1', () => {
-        expect(ofFirst.confirmed).toBe(true)
+      test('both are confirmed, and the change of the other is lost: n is 1', () => {
+        expect([ofFirst.confirmed, ofOther.confirmed]).toEqual([true, true])
         expect(total.total).toBe(1)
       })
     })
@@ -393,6 +395,7 @@ describe.skipIf(!python)("Python's sqlite3 (needs python3)", () => {
 
       test('the first is turned away on the spot, by one who reads: OperationalError, "database is locked"', () => {
         expect(refused).toMatchObject(locked)
+        expect(refused.took).toBeLessThan(1_000)
       })
       test('the first is turned away at COMMIT, and rolls back, where `with connection:` ends', () => {
         expect(refused.said).toEqual(['UPDATE counter SET n = 1', 'COMMIT', 'ROLLBACK'])
@@ -422,8 +425,9 @@ describe.skipIf(!python)("Python's sqlite3 (needs python3)", () => {
       test('the other is turned away at the door: OperationalError, "database is locked"', () => {
         expect(refused).toMatchObject(locked)
       })
-      test('the other is turned away before anything is read', () => {
+      test('the other is turned away at once, before anything is read', () => {
         expect(refused.said).toEqual(['BEGIN IMMEDIATE'])
+        expect(refused.took).toBeLessThan(1_000)
       })
       test('nothing that was confirmed is lost: n is 1', () => {
         expect(total.total).toBe(1)
