@@ -49,6 +49,7 @@ const questions = {
   q45: 'A holder is alive but stopped: what do the others get, and what does it find when it wakes?',
   q46: 'Thousands of transactions of many processes, with kills in between: is every confirmed write there, exactly once, in an order everyone agrees on?',
   q49: "What do the frameworks' defaults do under the same contest?",
+  q50: 'What happens when different drivers, or different languages, contend for one file?',
   q51: 'Does my stack survive?',
 }
 

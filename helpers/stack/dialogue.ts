@@ -8,7 +8,7 @@ import { python } from '../python.ts'
 import { printed } from '../svg.ts'
 import { journals, type Moment, tellingLocks } from '../timeline.ts'
 import { Instance } from './instance.ts'
-import type { Subject } from './subject.ts'
+import { type Subject, subjectOf } from './subject.ts'
 
 /** What a stack answers (see the protocol, fixtures/stacks/README.md). To be refused is an answer; any other error is an accident. */
 export type Reply = {
@@ -61,8 +61,7 @@ export function inPython(...options: string[]): Subject {
 
 /** A module of `fixtures/stacks/`: `better-sqlite3.ts`, `better-sqlite3.ts#fixed`. */
 export function inNode(module: string): Subject {
-  const command = [process.execPath, `${root}fixtures/stack-host.ts`, `${root}fixtures/stacks/${module}`]
-  return { reference: module, kind: 'module', command, folder: root }
+  return { ...subjectOf(`fixtures/stacks/${module}`, root), reference: module }
 }
 
 /** One request on its way. Awaited, it is its reply; before that, `blocks()` proves that the stack waits inside SQLite. */
