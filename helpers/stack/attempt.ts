@@ -69,7 +69,7 @@ export class Attempt {
    */
   async settles(): Promise<void> {
     const since = performance.now()
-    while (!this.#isSettled && !this.#instance.isAsleep && performance.now() - since < silence) await pause(5)
+    while (!this.#isSettled && !this.#instance.isAsleep && performance.now() - since < silence) await pause(10)
   }
 
   async #run(request: Record<string, unknown>, grace: number, onPause: () => void): Promise<Outcome> {
