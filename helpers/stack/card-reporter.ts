@@ -1,11 +1,12 @@
 import { appendFileSync } from 'node:fs'
 import type { Reporter, TestModule } from 'vitest/node'
 import { card, markdown, type Report } from './card.ts'
+import type { Scale } from './examination.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
     /** What `npm run check` was told beyond the stack: how it is to be examined, and where the database of a running application is. */
-    check?: { database?: string; within?: number; patience?: number }
+    check?: Partial<Scale> & { database?: string }
   }
   interface TaskMeta {
     /** Of chapter 90: what its examination came to. */

@@ -105,7 +105,7 @@ export async function examine(subject: Subject, scale: Scale = usual): Promise<E
   const noSignals = process.platform === 'win32' ? 'Windows does not stop processes' : undefined
   const noPause = cannotPause && `it does not pause: ${cannotPause}`
 
-  const limit = pLimit(3)
+  const limit = pLimit(remote ? 1 : 3) // an application that is running has one database for all of them
   const scene = async <Sight>(reason: string | undefined, act: (ring: Ring) => Promise<Sight>): Promise<Seen<Sight>> => {
     if (reason) return { skipped: reason }
     try {
@@ -119,7 +119,7 @@ export async function examine(subject: Subject, scale: Scale = usual): Promise<E
   // Those that wait for long come first; the others are played meanwhile.
   const [refusal, commit, fresh, held, stopped, both, between, settings, confirmedThenKilled] = await Promise.all([
     scene(not ?? noFile, (ring) => refused(ring, within)),
-    scene(not ?? noFile ?? remote, (ring) => readBeside(ring, within)),
+    scene(not ?? noFile, (ring) => readBeside(ring, within)),
     scene(not ?? remote, (ring) => freshFile(ring, scale)),
     scene(not ?? noFile, (ring) => heldUp(ring, scale)),
     scene(not ?? remote ?? noSignals ?? noPause, (ring) => stoppedInBetween(ring, scale)),
@@ -199,7 +199,7 @@ async function inBetween(ring: Ring): Promise<Contest> {
   await second.settles()
   first.go()
   const contest = await audit(ring, before, [await first.outcome, await second.outcome])
-  return { ...contest, next: await inTurn([one, other]) }
+  return contest.stuck ? contest : { ...contest, next: await inTurn([one, other]) }
 }
 
 /** Somebody else holds the write lock for a while. */
@@ -237,6 +237,7 @@ async function crowded(
   const contest = await audit(ring, before, outcomes)
   if (remote) return { crowd: contest, killed: { skipped: remote } }
 
+  if (contest.stuck) return { crowd: contest, killed: { skipped: 'nobody was left: one kept a lock, and they were killed' } }
   contest.next = await inTurn(members)
   const counted = contest.counted + contest.next.filter(({ verdict }) => verdict === 'confirmed').length
 

@@ -103,7 +103,9 @@ export function judge(evidence: Evidence): Finding[] {
       const seen = [outcome, next].map(toldOf).join('; and then: ')
       if (next.verdict !== 'confirmed') return { why: seen, ...because(61, noRollbackOfCommit) }
       const confirmed = [outcome, next].filter(({ verdict }) => verdict === 'confirmed').length
-      return counted === confirmed ? seen : { why: `${seen}; ${counted} counted`, ...because(61, noRollbackOfCommit) }
+      if (counted === confirmed) return seen
+      const cause = outcome.verdict === 'confirmed' ? because(72, tooEarly) : because(61, noRollbackOfCommit)
+      return { why: `${seen}; ${counted} counted`, ...cause }
     }),
     judged('manners reader', reader, ({ answer }) => {
       if (typeof answer?.total === 'number') return 'its total, while another process held the write lock'
@@ -164,10 +166,8 @@ function safetyOf({ outcomes, counted }: Contest, settings: Settings | undefined
       }
 }
 
-const swallowed = {
-  why: 'it confirmed, while another process held the write lock',
-  ...because(72, 'It swallows the error, or confirms before it writes. Answer when COMMIT has returned without an error.'),
-}
+const tooEarly = 'It swallows the error, or confirms before its COMMIT. Answer when COMMIT has returned without an error.'
+const swallowed = { why: 'it confirmed, while another process held the write lock', ...because(72, tooEarly) }
 const waitsForEver =
   'Its busy timeout is longer than that, or it retries without end. State how long a refusal may take ("within"), or let it end.'
 const noRollback = 'Its transaction stays open after a refusal. ROLLBACK, whatever was refused.'

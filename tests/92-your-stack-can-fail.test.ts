@@ -1,0 +1,419 @@
+/**
+ * A check that cannot fail is none. Each stack of fixtures/bad-stacks is bad in one way, and breaks exactly the promises that it cannot keep; each
+ * adapter that is faulty is told what to change, before anything is said of its stack. Then the command itself: what it says and how it ends, what it
+ * makes of nonsense, and of a verdict that is not as in the baseline. That the contenders who play the rival are watched as strictly, chapter 95 shows.
+ *
+ * https://sqlite.org/rescode.html#busy · https://sqlite.org/isolation.html
+ */
+import { spawn } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { stripVTControlCharacters } from 'node:util'
+import { execa } from 'execa'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Child } from '../helpers/child.ts'
+import { freshDatabase } from '../helpers/fresh-database.ts'
+import { tellsProcesses } from '../helpers/kernel.ts'
+import { type Report, reportOf } from '../helpers/stack/card.ts'
+import { examine, usual } from '../helpers/stack/examination.ts'
+import { subjectOf } from '../helpers/stack/subject.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+/** A smaller crowd, shorter pauses, and no more time for a refusal than the bad stacks, which wait two seconds at most, may need. */
+const small = { crowd: 3, rounds: 1, hold: 300, within: 4_000, patience: 5_000 }
+
+/** What a bad stack came to: the promises it breaks, and what its adapter is told. */
+async function look(reference: string, scale = small) {
+  const subject = subjectOf(reference, root)
+  const report = reportOf(subject, await examine(subject, { ...usual, ...scale }))
+  const broken = report.findings.filter(({ verdict }) => verdict === 'broken').map(({ id }) => id)
+  const [fault] = report.adapter.map(([, met]) => met).filter((met) => met !== true)
+  return { report, broken, fault }
+}
+
+/** The chapter that a broken promise is explained by. */
+const explains = ({ findings }: Report, promise: string) => findings.find(({ id }) => id === promise)?.chapter?.slice(6, 8)
+
+describe.concurrent('A stack that is bad in one way', { tags: ['q51'], timeout: 120_000 }, () => {
+  describe('when its transaction begins with BEGIN', () => {
+    let seen: Awaited<ReturnType<typeof look>>
+    beforeAll(async () => {
+      seen = await look('fixtures/bad-stacks/deferred.ts')
+    }, 120_000)
+
+    test('it breaks progress, and nothing else', () => {
+      expect(seen.broken).toEqual(['progress between', 'progress held', 'progress crowd'])
+    })
+    test('it is told to begin with BEGIN IMMEDIATE, by chapter 30', () => {
+      expect(explains(seen.report, 'progress between')).toBe('30')
+    })
+    test('it is seen to begin as a reader', () => {
+      expect(seen.report.observed).toContain('a transaction begins as a reader')
+    })
+  })
+
+  describe('when it has no busy timeout', () => {
+    let seen: Awaited<ReturnType<typeof look>>
+    beforeAll(async () => {
+      seen = await look('fixtures/bad-stacks/zero-timeout.ts')
+    }, 120_000)
+
+    test('it breaks progress, at the first opening too, and nothing else', () => {
+      expect(seen.broken).toEqual(['progress between', 'progress held', 'progress crowd', 'progress fresh'])
+    })
+    test('it is told to set a timeout, by chapter 40', () => {
+      expect(explains(seen.report, 'progress between')).toBe('40')
+    })
+    test('it is seen not to wait', () => {
+      expect(seen.report.observed).toContain('does not wait for a lock')
+    })
+  })
+
+  describe('when it reads and writes without a transaction', () => {
+    let seen: Awaited<ReturnType<typeof look>>
+    beforeAll(async () => {
+      seen = await look('fixtures/bad-stacks/careless.ts')
+    }, 120_000)
+
+    test('it breaks safety wherever another comes between its read and its write, and nothing else', () => {
+      expect(seen.broken).toEqual(['safety between', 'safety crowd', 'safety killed', 'safety stopped'])
+    })
+    test('it is told to bind its write to its read, by chapter 71', () => {
+      expect(explains(seen.report, 'safety between')).toBe('71')
+    })
+    test('it is seen that nothing binds them', () => {
+      expect(seen.report.observed).toContain('nothing binds its write to its read')
+    })
+  })
+
+  describe('when it swallows SQLITE_BUSY, and the lock is held for longer than its timeout', () => {
+    let seen: Awaited<ReturnType<typeof look>>
+    beforeAll(async () => {
+      seen = await look('fixtures/bad-stacks/swallows-busy.ts', { ...small, hold: 2_500 })
+    }, 120_000)
+
+    test('it reports no refusal where it is refused, and confirms what is not there', () => {
+      expect(seen.broken).toEqual(['safety held', 'safety stopped', 'manners refusal', 'manners commit'])
+    })
+    test('it is seen to confirm while another holds the lock, and told so by chapter 72', () => {
+      expect(seen.report.findings.find(({ id }) => id === 'safety held')?.why).toBe(
+        'it confirmed, while another process held the write lock',
+      )
+      expect(explains(seen.report, 'safety held')).toBe('72')
+    })
+  })
+
+  describe('when it confirms before its COMMIT', () => {
+    let seen: Awaited<ReturnType<typeof look>>
+    beforeAll(async () => {
+      seen = await look('fixtures/bad-stacks/confirms-before-commit.ts')
+    }, 120_000)
+
+    test('what it has confirmed is gone when its process is killed right afterwards', () => {
+      expect(seen.broken).toContain('safety confirmed')
+      expect(explains(seen.report, 'safety confirmed')).toBe('74')
+    })
+    test('the lock that it keeps turns others away', () => {
+      expect(seen.broken).toContain('progress between')
+    })
+  })
+
+  describe('when it does not roll back', () => {
+    let seen: Awaited<ReturnType<typeof look>>
+    beforeAll(async () => {
+      seen = await look('fixtures/bad-stacks/never-rolls-back.ts')
+    }, 120_000)
+
+    test('it cannot be used after a refusal, nor after a refused COMMIT; it begins with BEGIN too, and breaks progress', () => {
+      expect(seen.broken).toEqual(['progress between', 'progress held', 'progress crowd', 'manners usable', 'manners commit'])
+    })
+    test('it is quoted: cannot start a transaction within a transaction', () => {
+      expect(seen.report.findings.find(({ id }) => id === 'manners usable')?.why).toContain(
+        'cannot start a transaction within a transaction',
+      )
+    })
+  })
+
+  test('one that logs to stdout is told what stdout is for', async () => {
+    const { fault } = await look('fixtures/bad-stacks/talks-on-stdout.ts')
+    expect(fault).toBe(
+      'It wrote to stdout, after {"do":"increment"}: counting up\nstdout is for answers, one JSON object a line; logs go to stderr.',
+    )
+  })
+  test('one that dies at its start is quoted', async () => {
+    const { fault } = await look('fixtures/bad-stacks/dies-at-start.ts')
+    expect(fault).toBe('dies-at-start.ts cannot be loaded: Error: there is no configuration (dies-at-start.ts:2:7)')
+  })
+  test('one that never answers is told to, when patience is over', async () => {
+    const { fault } = await look('fixtures/bad-stacks/hangs.ts', { ...small, patience: 1_000 })
+    expect(fault).toBe('It did not answer {"do":"describe"} within 1000 ms: read a line, answer with a line, and flush it.')
+  })
+  test('one that does not end when its input does is told to', async () => {
+    const stack = `${process.execPath} fixtures/bad-stacks/ignores-the-end.ts`
+    const { fault } = await look(stack, { ...small, patience: 1_500 })
+    expect(fault).toBe(
+      'It did not end within 1500 ms of the end of its input: leave the loop at the end of stdin, and close what keeps it alive.',
+    )
+  })
+  test('one that does not pause is told where to', async () => {
+    const { fault } = await look('fixtures/bad-stacks/no-pause.ts')
+    expect(fault).toMatch(
+      /^It confirmed \{"do":"increment","pause":true\} without a pause: between its read and its write it is to answer/,
+    )
+  })
+  test('one that counts in memory is told that another process of it finds nothing', async () => {
+    const { fault } = await look('fixtures/bad-stacks/counts-in-memory.ts')
+    expect(fault).toMatch(/^Its total is 0, and not 2, after another process of it had counted so far/)
+  })
+  test('one that opens another file than it is given is told so', async () => {
+    const { fault } = await look('fixtures/bad-stacks/forgets-the-path.ts')
+    expect(fault).toMatch(/is the path of the database, its last argument, the file it opens\?$/)
+  })
+  test('each bad stack is in this chapter', () => {
+    const chapter = readFileSync(fileURLToPath(import.meta.url), 'utf8')
+    const stacks = readdirSync(join(root, 'fixtures/bad-stacks'))
+    expect(stacks.filter((stack) => !chapter.includes(`fixtures/bad-stacks/${stack}`))).toEqual([])
+  })
+})
+
+describe.concurrent('npm run check', { tags: ['q51'], timeout: 120_000 }, () => {
+  let folder: string
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'database-is-locked-'))
+  })
+  afterAll(() => rm(folder, { recursive: true }))
+
+  const stack = (name: string) => join(root, 'fixtures', name)
+  /** As few as can meet. */
+  const few = ['--processes', '3', '--increments', '2']
+  const check = async (...words: string[]) => {
+    const env = { INIT_CWD: folder, GITHUB_STEP_SUMMARY: join(folder, 'summary.md'), NO_COLOR: '1', FORCE_COLOR: undefined }
+    const options = { reject: false, cwd: root, env, stdin: 'ignore' } as const
+    const { exitCode, stdout, stderr } = await execa(process.execPath, [stack('check.ts'), ...words], options)
+    return { exitCode, stdout: stripVTControlCharacters(stdout), stderr: stripVTControlCharacters(stderr) }
+  }
+
+  describe('when a stack breaks a promise', () => {
+    let first: Awaited<ReturnType<typeof check>>, again: typeof first, changed: typeof first
+
+    beforeAll(async () => {
+      const deferred = stack('bad-stacks/deferred.ts')
+      first = await check(deferred, '--write-baseline', 'baseline.json', '--junit', 'junit.xml', ...few)
+      const baseline = await readFile(join(folder, 'baseline.json'), 'utf8')
+      const other = baseline
+        .replace('"progress between": "broken"', '"progress between": "kept"')
+        .replace('"progress fresh": "kept"', '"progress fresh": "broken"')
+      await writeFile(join(folder, 'other.json'), other)
+      ;[again, changed] = await Promise.all([
+        check(deferred, '--baseline', 'baseline.json', ...few),
+        check(deferred, '--baseline', 'other.json', ...few),
+      ])
+    }, 120_000)
+
+    test('the card names the promise, what was seen, the likely cause, and the chapter', () => {
+      expect(first.stdout).toContain(`  ✗ nobody is turned away when another process writes between its read and its write
+      1 of 2 turned away, one at once: SQLITE_BUSY: database is locked
+      likely: What has read does not wait for the lock, and may not write once another has written, however long its timeout. Begin with BEGIN IMMEDIATE.
+      see tests/30-a-timeout-is-not-enough.test.ts`)
+    })
+    test('the card ends with the verdict', () => {
+      expect(first.stdout).toContain('\nverdict    progress broken (3 of 4) · safety kept · manners kept (3 of 4 tried)\n')
+    })
+    test('to write a baseline succeeds, and writes a verdict for each promise', async () => {
+      expect(first.exitCode).toBe(0)
+      const baseline = JSON.parse(await readFile(join(folder, 'baseline.json'), 'utf8'))
+      expect(baseline).toMatchObject({ 'progress between': 'broken', 'safety between': 'kept', 'manners reader': 'not tried' })
+    })
+    test('the same stack is as in its baseline: exit code 0', () => {
+      expect([again.exitCode, again.stdout.includes('\nas in the baseline\n')]).toEqual([0, true])
+    })
+    test('a promise that is kept, and broken in the baseline, and one that is broken, and kept there, are not as in it: exit code 1', () => {
+      expect(changed.exitCode).toBe(1)
+      const [, changes] = changed.stdout.split('not as in the baseline\n')
+      expect(changes).toMatch(
+        /^ {2}nobody is turned away when another process writes between its read and its write: broken, and kept in the baseline .*\n {2}nobody is turned away when eight processes at once open a fresh database: kept, and broken in the baseline /,
+      )
+    })
+    test("--junit writes Vitest's report, with the promises broken as failures", async () => {
+      const report = await readFile(join(folder, 'junit.xml'), 'utf8')
+      expect(report).toMatch(/<testsuites name="vitest tests" tests="20" failures="3"/)
+    })
+    test('the summary of a GitHub workflow has the verdict as a heading, and a row for each promise', async () => {
+      const summary = await readFile(join(folder, 'summary.md'), 'utf8')
+      expect(summary).toContain('deferred.ts: progress broken (3 of 4) · safety kept · manners kept (3 of 4 tried)\n')
+      expect(summary).toContain('| ✗ | nobody is turned away when another process holds the lock for a second |')
+    })
+  })
+
+  test('a faulty adapter: one sentence in the place of a verdict, and exit code 1', async () => {
+    const { exitCode, stdout } = await check(stack('bad-stacks/dies-at-start.ts'))
+    expect(exitCode).toBe(1)
+    expect(stdout).toContain(`  ✗ it starts, and answers
+      dies-at-start.ts cannot be loaded: Error: there is no configuration (dies-at-start.ts:2:7)
+
+verdict    no verdict: the adapter comes first`)
+  })
+
+  describe('when it is given a URL', () => {
+    let alone: Awaited<ReturnType<typeof check>>, locked: typeof alone, nobody: Awaited<ReturnType<typeof look>>
+
+    beforeAll(async () => {
+      const { file, remove } = await freshDatabase()
+      const website = new Child('the website', 'counting-website.ts', file, 'immediate')
+      try {
+        const { address } = (await website.ready) as { address: string }
+        alone = await check(address, ...few)
+        locked = await check(address, '--database', file, ...few)
+        await website.end()
+        nobody = await look(address)
+      } finally {
+        await website.kill()
+        await remove()
+      }
+    }, 120_000)
+
+    test('the crowd is tried: all are confirmed, and counted', () => {
+      expect(alone.exitCode).toBe(0)
+      expect(alone.stdout).toContain('  ✓ nobody is turned away when eight processes make fifty increments each\n')
+      expect(alone.stdout).toContain(
+        '  ✓ what is confirmed is counted, and nothing else, when eight processes make fifty increments each\n',
+      )
+    })
+    test('what takes a pause, a signal or its database is not tried, with the reason', () => {
+      expect(alone.stdout).toContain('not tried: it does not pause: over HTTP nobody is told to go on')
+      expect(alone.stdout).toContain('not tried: an application that is running is not killed, stopped or started')
+      expect(alone.stdout).toContain('not tried: the database of the application is not known: name it with --database')
+    })
+    test('with --database, a rival locks it: the application, whose timeout is half a second, turns people away', () => {
+      expect(locked.exitCode).toBe(1)
+      expect(locked.stdout).toMatch(
+        /✗ nobody is turned away when another process holds the lock for a second\n.*HTTP 503: SQLITE_BUSY: database is locked/,
+      )
+      expect(locked.stdout).toContain('  ✓ a refusal is reported as a refusal, and in time\n')
+    })
+    test('a URL that nobody answers at gets one sentence', () => {
+      expect(nobody.fault).toMatch(
+        /^Nobody answers at http:\/\/localhost:\d+: ECONNREFUSED\. Start the application, and name its base URL\.$/,
+      )
+    })
+  })
+
+  describe('when it is given nonsense', () => {
+    const refusal = async (...words: string[]) => {
+      const { exitCode, stdout, stderr } = await check(...words)
+      return { exitCode, stdout, stderr }
+    }
+    const sentence = (stderr: string) => ({ exitCode: 2, stdout: '', stderr: `error: ${stderr}` })
+
+    test('no stack gets one sentence and exit code 2', async () => {
+      expect(await refusal()).toEqual(sentence("missing required argument 'stack'"))
+    })
+    test('a file that does not exist gets one sentence and exit code 2', async () => {
+      expect(await refusal('nowhere.ts')).toEqual(sentence(`There is no file 'nowhere.ts' in ${folder}.`))
+    })
+    test('a command that does not exist gets one sentence and exit code 2', async () => {
+      expect(await refusal('nosuchcommand stack.py')).toEqual(
+        sentence(`'nosuchcommand' is not a file in ${folder}, a command, or a URL.`),
+      )
+    })
+    test('a file that cannot be run gets one sentence and exit code 2', async () => {
+      await writeFile(join(folder, 'stack.py'), '')
+      expect((await refusal('./stack.py')).stderr).toBe(
+        "error: './stack.py' is neither a module of Node (.js, .ts) nor a program that can be run: name the command that runs it, such as 'python3 ./stack.py'.",
+      )
+    })
+    test('a command without quotes gets one sentence and exit code 2', async () => {
+      expect(await refusal('python3', 'stack.py')).toEqual(
+        sentence('There is one stack at a time: put the command into quotes, as "python3 stack.py".'),
+      )
+    })
+    test('a baseline that is not there gets one sentence and exit code 2', async () => {
+      const { exitCode, stderr } = await refusal(stack('stacks/tutorial.ts'), '--baseline', 'nowhere.json')
+      expect(exitCode).toBe(2)
+      expect(stderr).toMatch(
+        /^error: The baseline '.*nowhere\.json' cannot be read: ENOENT.* Write it: npm run check -- <stack> --write-baseline/,
+      )
+    })
+    test('a baseline that is something else gets one sentence and exit code 2', async () => {
+      await writeFile(join(folder, 'else.json'), '{"progress between":"fine"}')
+      const { exitCode, stderr } = await refusal(stack('stacks/tutorial.ts'), '--baseline', 'else.json')
+      expect(exitCode).toBe(2)
+      expect(stderr).toMatch(/^error: The baseline '.*else\.json' is not one: it has no verdict on 'progress between'\./)
+    })
+    test('a module without the export gets one sentence, which says what to write', async () => {
+      await writeFile(join(folder, 'named.mjs'), 'export const open = () => {}')
+      const { fault } = await look(join(folder, 'named.mjs'))
+      expect(fault).toBe('named.mjs does not export a function as default: it exports open. Write: export default (path) => …')
+    })
+    test('a module of the wrong shape gets one sentence', async () => {
+      await writeFile(join(folder, 'shape.mjs'), 'export default () => ({ increment() {} })')
+      const { fault } = await look(join(folder, 'shape.mjs'))
+      expect(fault).toBe('shape.mjs returns no total(): it is to return { increment(pause), total() }')
+    })
+    test('a module that throws as it opens is quoted', async () => {
+      await writeFile(join(folder, 'throws.mjs'), 'export default () => { throw new Error("no database today") }')
+      const { fault } = await look(join(folder, 'throws.mjs'))
+      expect(fault).toBe('It refused to say what it is, with nobody else at work: Error: no database today')
+    })
+    test('--help lists the options, with exit code 0', async () => {
+      const { exitCode, stdout } = await check('--help')
+      expect(stdout).toMatch(/--baseline[\s\S]*--write-baseline[\s\S]*--within[\s\S]*--patience[\s\S]*--database[\s\S]*--junit/)
+      expect(exitCode).toBe(0)
+    })
+  })
+})
+
+describe('npm run check, interrupted', { tags: ['q51'] }, () => {
+  describe.skipIf(!tellsProcesses)('when Ctrl-C interrupts it (needs /proc)', () => {
+    let exitCode: number | null, place: string
+
+    /** The processes that were told of a file below the place. */
+    const users = () => {
+      const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+      return pids.filter((pid) => existsSync(`/proc/${pid}/cmdline`) && commandOf(pid).includes(place))
+    }
+    const commandOf = (pid: string) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'latin1')
+      } catch {
+        return '' // it has gone meanwhile
+      }
+    }
+
+    beforeAll(async () => {
+      place = await mkdtemp(join(tmpdir(), 'database-is-locked-'))
+      // A process group of its own, as a terminal gives it: Ctrl-C goes to every process in it.
+      const words = [
+        join(root, 'fixtures/check.ts'),
+        `${process.execPath} ${join(root, 'fixtures/bad-stacks/ignores-the-end.ts')}`,
+      ]
+      const child = spawn(process.execPath, words, {
+        cwd: root,
+        detached: true,
+        stdio: 'ignore',
+        env: { ...process.env, TMPDIR: place },
+      })
+      const ended = new Promise<number | null>((resolve) => child.on('exit', (code) => resolve(code)))
+      while (users().length === 0) await pause(20)
+      process.kill(-(child.pid as number), 'SIGINT')
+      exitCode = await ended
+    }, 120_000)
+    afterAll(() => rm(place, { recursive: true }))
+
+    test('the command ends with exit code 130', () => {
+      expect(exitCode).toBe(130)
+    })
+    test('the command leaves no process behind, not even one that does not mind the end of its input', async () => {
+      await expect.poll(users, { timeout: 10_000 }).toEqual([])
+    })
+    test('the command leaves no file behind', async () => {
+      await expect.poll(() => readdirSync(place), { timeout: 10_000 }).toEqual([])
+    })
+  })
+})
