@@ -25,7 +25,7 @@ const small = { ...usual, crowd: 3, rounds: 1, hold: 300 }
 
 let folder: string
 let lines: string[], deferred: string[], careless: string[]
-let cards: string[][]
+let cards: string[][], tutorial: string[]
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'database-is-locked-'))
@@ -35,8 +35,9 @@ beforeAll(async () => {
     cardOf('deferred.ts', typescript.replace('increment.immediate', 'increment.deferred')),
     cardOf('careless.ts', typescript.replace('db.transaction((pause', '((pause').replace('increment.immediate', 'increment')),
   ]
-  const inPython = python ? [...steps, immediate(steps[5])].map((program, i) => cardOf(`step-${i + 1}.py`, program)) : []
-  ;[[lines, deferred, careless], cards] = await Promise.all([Promise.all(inNode), Promise.all(inPython)])
+  const inWal = readFileSync(new URL('../fixtures/stacks/tutorial.py', import.meta.url), 'utf8')
+  const inPython = python ? [inWal, ...steps, immediate(steps[5])].map((program, i) => cardOf(`step-${i}.py`, program)) : []
+  ;[[lines, deferred, careless], [tutorial, ...cards]] = await Promise.all([Promise.all(inNode), Promise.all(inPython)])
 }, 120_000)
 afterAll(() => rm(folder, { recursive: true }))
 
@@ -91,6 +92,9 @@ describe('The page about how to write a stack', { tags: ['q51'] }, () => {
     })
     test('who says BEGIN IMMEDIATE keeps every promise', () => {
       expect(cards[6]).toEqual(expect.arrayContaining(shown[7]))
+    })
+    test('the same in WAL mode, fixtures/stacks/tutorial.py, keeps every promise, and all are tried', () => {
+      expect(tutorial).toContain('verdict    progress kept · safety kept · manners kept')
     })
     test('the last program has fewer than 30 lines', () => {
       expect(steps[5].trimEnd().split('\n').length).toBeLessThan(30)

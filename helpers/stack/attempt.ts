@@ -52,6 +52,11 @@ export class Attempt {
     })
   }
 
+  /** Whether it is answered, or has failed. */
+  get isAnswered(): boolean {
+    return this.#isSettled && !this.#isPaused
+  }
+
   /** Whether it is held at its pause. */
   get isPaused(): boolean {
     return this.#isPaused

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import pLimit from 'p-limit'
+import { tellsSleep } from '../kernel.ts'
 import { Attempt, type Outcome } from './attempt.ts'
 import type { Instance } from './instance.ts'
 import { inRing, type Ring } from './ring.ts'
@@ -65,11 +66,23 @@ export type Evidence = {
   confirmedThenKilled: Seen<Contest>
   killed: Seen<Contest>
   stopped: Seen<Contest>
-  /** `outcome`: of the increment that met a lock, `undefined` if it was not refused in time; `next`: of the one after it. */
-  refusal: Seen<{ outcome: Outcome | undefined; within: number; next: Outcome; counted: number }>
+  refusal: Seen<Refusal>
   /** `outcome`: of an increment while a reader stays; `next`: of the one after it. */
   commit: Seen<{ outcome: Outcome; next: Outcome; counted: number }>
   settings: Seen<Settings>
+}
+
+/** What became of an increment that met a lock that stays. */
+export type Refusal = {
+  /** `undefined` if it was not answered in time. */
+  outcome: Outcome | undefined
+  /** Whether it did not wait: nobody saw it asleep, and it took no longer than it takes anyway. */
+  atOnce: boolean
+  /** Milliseconds that it had. */
+  within: number
+  /** What became of the next one, when the lock was gone, and how many were counted. */
+  next: Outcome
+  counted: number
 }
 
 /** What was observed of a stack's settings. */
@@ -307,19 +320,23 @@ async function stoppedInBetween(ring: Ring, { hold }: Scale): Promise<Contest> {
  * Somebody else holds the lock until it is refused; and then its connection is used again. BEGIN EXCLUSIVE, for with a rollback journal it
  * keeps even readers waiting: one that has read before it meets a lock does not wait, whatever its timeout (chapter 30).
  */
-async function refused(ring: Ring, within: number) {
+async function refused(ring: Ring, within: number): Promise<Refusal> {
   const one = await ring.start()
   const before = await ready(one)
   const holder = await ring.rival(5_000)
+  const { waited: usually } = await new Attempt(one).outcome // so long it takes with nobody else there, on this machine, now
   await holder.says('BEGIN EXCLUSIVE')
   const late = within * 1.2 + 1_000
   const attempt = new Attempt(one, 'plainly', late)
+  await attempt.settles()
+  const slept = tellsSleep ? !attempt.isAnswered : undefined
   const outcome = await Promise.race([attempt.outcome, pause(late, undefined)])
   await holder.says('ROLLBACK')
   const last = await attempt.outcome
   const next = await new Attempt(one).outcome
-  const { counted } = await audit(ring, before, [])
-  return { outcome, within, next, counted: counted - (outcome ? 0 : Number(last.verdict === 'confirmed')) }
+  const { counted } = await audit(ring, before + 1, [])
+  const atOnce = slept !== true && outcome !== undefined && outcome.waited < 5 * usually + 200
+  return { outcome, atOnce, within, next, counted: counted - (outcome ? 0 : Number(last.verdict === 'confirmed')) }
 }
 
 /**

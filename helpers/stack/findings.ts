@@ -179,7 +179,7 @@ const noRollback = 'Its transaction stays open after a refusal. ROLLBACK, whatev
 export function timeoutOf({ refusal, settings }: Evidence): number | undefined {
   if (!('outcome' in refusal) || refusal.outcome?.verdict !== 'refused') return undefined
   if ('begins' in settings && settings.begins === 'as a reader' && settings.journalMode === 'wal') return undefined
-  return refusal.outcome.waited < 200 ? 0 : Math.round(refusal.outcome.waited)
+  return refusal.atOnce ? 0 : Math.round(refusal.outcome.waited)
 }
 
 const keepsLock =
