@@ -1,7 +1,7 @@
 import { Child } from '../child.ts'
 import { freshDatabase, outliveNone } from '../fresh-database.ts'
 import { Instance } from './instance.ts'
-import type { Subject } from './subject.ts'
+import { Sentence, type Subject } from './subject.ts'
 
 /** Where processes of one stack meet: a database of their own, that nobody has made yet, or the one that the subject brings. */
 export type Ring = {
@@ -14,7 +14,7 @@ export type Ring = {
 }
 
 export type Rival = {
-  /** Runs the statement. Resolves to its rows; rejected where it is not answered with SQLITE_OK. */
+  /** Runs the statement, with nobody else at work. Resolves to its rows; rejected with a `Sentence` where the stack keeps it from that. */
   says: (sql: string) => Promise<Record<string, unknown>[]>
   /** Runs it; resolves to whether it was answered with SQLITE_OK. SQLITE_BUSY is the only other answer. */
   tries: (sql: string) => Promise<boolean>
@@ -53,7 +53,8 @@ export async function inRing<Result>(subject: Subject, patience: number, act: (r
       tries: async (sql) => (await ask(sql)).code === 'SQLITE_OK',
       says: async (sql) => {
         const { code, rows } = await ask(sql)
-        if (code !== 'SQLITE_OK') throw new Error(`the rival is kept from \`${sql}\`: ${code}`)
+        const held = `It keeps a lock between two requests: with nobody at work, another process said ${sql}, and got ${code}.`
+        if (code !== 'SQLITE_OK') throw new Sentence(held)
         return rows
       },
     }
