@@ -1,7 +1,7 @@
 /**
  * A check that cannot fail is none. Each stack of fixtures/bad-stacks is bad in one way, and breaks exactly the promises that it cannot keep; each
  * adapter that is faulty is told what to change, before anything is said of its stack. Then the command itself: what it says and how it ends, what it
- * makes of nonsense, and of a verdict that is not as in the baseline. That the contenders who play the rival are watched as strictly, chapter 95 shows.
+ * makes of nonsense, and of a verdict that is not as in the baseline. The rival is sabotaged as well.
  *
  * https://sqlite.org/rescode.html#busy · https://sqlite.org/isolation.html
  */
@@ -173,6 +173,14 @@ describe.concurrent('A stack that is bad in one way', { tags: ['q51'], timeout: 
   test('one that opens another file than it is given is told so', async () => {
     const { fault } = await look('fixtures/bad-stacks/forgets-the-path.ts')
     expect(fault).toMatch(/is the path of the database, its last argument, the file it opens\?$/)
+  })
+  test('a rival that answers, and runs nothing, is no reason for a verdict: the examination fails, and says so', async () => {
+    const examination = examine(subjectOf('fixtures/stacks/tutorial.ts', root), { ...usual, ...small }, 'miscreant.ts')
+    await expect(examination).rejects.toThrow('the rival answers, and runs nothing: PRAGMA journal_mode has no row')
+  })
+  test('a rival that is missing is no reason for a verdict: the examination fails, and names it', async () => {
+    const examination = examine(subjectOf('fixtures/stacks/tutorial.ts', root), { ...usual, ...small }, 'nobody.ts')
+    await expect(examination).rejects.toThrow(/^the rival ended with exit code 1 during its start/)
   })
   test('each bad stack is in this chapter', () => {
     const chapter = readFileSync(fileURLToPath(import.meta.url), 'utf8')

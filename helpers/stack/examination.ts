@@ -105,10 +105,11 @@ export const demands = {
 
 /**
  * Examines a stack: first its adapter, alone, and then the stack in one contest after another, each on a database of its own.
- * Nothing it does rejects this; what it sees is evidence (see `judge` in findings.ts).
+ * Nothing it does rejects this; what it sees is evidence (see `judge` in findings.ts). An accident of the rival does: then nothing is known. `rival`:
+ * the program of `fixtures/` that plays it.
  */
-export async function examine(subject: Subject, scale: Scale = usual): Promise<Evidence> {
-  const ring = <Result>(act: (ring: Ring) => Promise<Result>) => inRing(subject, scale.patience, act)
+export async function examine(subject: Subject, scale: Scale = usual, rival?: string): Promise<Evidence> {
+  const ring = <Result>(act: (ring: Ring) => Promise<Result>) => inRing(subject, scale.patience, act, rival)
   const { description, adapter, cannotPause } = await ring((ring) => alone(ring))
   const faulty = adapter.find(([, met]) => met !== true)
   const not = faulty ? 'the adapter comes first' : undefined
@@ -130,7 +131,7 @@ export async function examine(subject: Subject, scale: Scale = usual): Promise<E
   }
 
   // Those that wait for long come first; the others are played meanwhile.
-  const [refusal, commit, fresh, held, stopped, both, between, settings, confirmedThenKilled] = await Promise.all([
+  const [refusal, commit, fresh, held, stopped, both, between, settings, confirmedThenKilled] = await all([
     scene(not ?? noFile, (ring) => refused(ring, within)),
     scene(not ?? noFile, (ring) => readBeside(ring, within)),
     scene(not ?? remote, (ring) => freshFile(ring, scale)),
@@ -143,6 +144,14 @@ export async function examine(subject: Subject, scale: Scale = usual): Promise<E
   ])
   const { crowd, killed } = 'crowd' in both ? both : { crowd: both, killed: both }
   return { description, adapter, between, held, crowd, fresh, confirmedThenKilled, killed, stopped, refusal, commit, settings }
+}
+
+/** As Promise.all, but nothing goes on when it is rejected. */
+async function all<Results extends readonly unknown[]>(
+  promises: readonly [...{ [I in keyof Results]: Promise<Results[I]> }],
+): Promise<Results> {
+  await Promise.allSettled(promises)
+  return Promise.all(promises) as unknown as Promise<Results>
 }
 
 /** The adapter, alone. */
@@ -362,7 +371,9 @@ async function observed({ start, rival }: Ring, pauses: boolean): Promise<Settin
   const one = await start()
   await ready(one)
   const other = await rival(0)
-  const [{ journal_mode: journalMode }] = (await other.says('PRAGMA journal_mode')) as { journal_mode: string }[]
+  const [row] = (await other.says('PRAGMA journal_mode')) as { journal_mode: string }[]
+  if (!row) throw new Error('the rival answers, and runs nothing: PRAGMA journal_mode has no row')
+  const { journal_mode: journalMode } = row
   const begins = pauses ? await beginningOf(one, other) : undefined
   if (journalMode !== 'wal') {
     const why = 'with a rollback journal, a writer that commits keeps readers waiting (chapter 61)'

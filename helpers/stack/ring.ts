@@ -20,8 +20,16 @@ export type Rival = {
   tries: (sql: string) => Promise<boolean>
 }
 
-/** Has processes of the stack act on a database; they are gone afterwards, and so is it. `patience`: see `Instance`. */
-export async function inRing<Result>(subject: Subject, patience: number, act: (ring: Ring) => Promise<Result>): Promise<Result> {
+/**
+ * Has processes of the stack act on a database; they are gone afterwards, and so is it. `patience`: see `Instance`. `program`: that of
+ * `fixtures/` which plays the rival.
+ */
+export async function inRing<Result>(
+  subject: Subject,
+  patience: number,
+  act: (ring: Ring) => Promise<Result>,
+  program = 'contender.ts',
+): Promise<Result> {
   const { file, remove } = await freshDatabase()
   const path = subject.database ?? file
   const ends: (() => Promise<unknown>)[] = []
@@ -41,7 +49,7 @@ export async function inRing<Result>(subject: Subject, patience: number, act: (r
   }
 
   async function rival(timeout: number): Promise<Rival> {
-    const child = new Child('the rival', 'contender.ts', path, '--timeout', `${timeout}`)
+    const child = new Child('the rival', program, path, '--timeout', `${timeout}`)
     ends.push(() => child.kill())
     await child.ready
     const ask = async (sql: string) => {
