@@ -38,6 +38,11 @@ export async function showResults({ annotate, task }: TestContext, results: Resu
   await annotate('the table', 'report', { contentType: 'image/svg+xml', body: new TextEncoder().encode(svg) })
 }
 
+/** Shows a text that a test is about, as it stands, in Vitest's UI and HTML report. */
+export async function showText({ annotate }: TestContext, title: string, text: string): Promise<void> {
+  await annotate(title, 'report', { contentType: 'image/svg+xml', body: new TextEncoder().encode(printed(text)) })
+}
+
 /** Shows a chart that a test is about, there too; the page has it from that file of `tests/pictures/`. */
 export async function showChart({ annotate, task }: TestContext, svg: string, file: `${string}.svg`): Promise<void> {
   task.meta.picture = file

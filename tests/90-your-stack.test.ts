@@ -8,9 +8,11 @@
  *
  * https://sqlite.org/isolation.html · https://sqlite.org/lang_transaction.html · https://sqlite.org/c3ref/busy_timeout.html
  */
-import { beforeAll, describe, inject, type TestContext, test } from 'vitest'
+import { stripVTControlCharacters } from 'node:util'
+import { beforeAll, beforeEach, describe, inject, type TestContext, test } from 'vitest'
+import { showText } from '../helpers/show.ts'
 import { type Baseline, changeOf, readBaseline } from '../helpers/stack/baseline.ts'
-import { type Report, reportOf } from '../helpers/stack/card.ts'
+import { card, type Report, reportOf } from '../helpers/stack/card.ts'
 import { demands, examine, usual } from '../helpers/stack/examination.ts'
 import { promises } from '../helpers/stack/findings.ts'
 import { subjectOf } from '../helpers/stack/subject.ts'
@@ -27,6 +29,7 @@ beforeAll(async () => {
   baseline = BASELINE ? readBaseline(BASELINE) : undefined
   report = reportOf(subject, await examine(subject, { ...usual, ...scale }), baseline)
 }, 600_000)
+beforeEach((context) => showText(context, 'the verdict card', stripVTControlCharacters(card(report)).trim()))
 
 /** A demand on the adapter: red with the sentence that tells its author what to change. */
 function demand({ task, skip }: TestContext) {
