@@ -11,7 +11,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { stripVTControlCharacters } from 'node:util'
 import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -136,6 +136,48 @@ describe.concurrent('A stack that is bad in one way', { tags: ['q51'], timeout: 
       expect(seen.report.findings.find(({ id }) => id === 'manners usable')?.why).toContain(
         'cannot start a transaction within a transaction',
       )
+    })
+  })
+
+  describe('when it says what it does not promise, or cannot do', () => {
+    let modest: Awaited<ReturnType<typeof look>>, atomic: Awaited<ReturnType<typeof look>>, place: string
+    beforeAll(async () => {
+      place = await mkdtemp(join(tmpdir(), 'database-is-locked-'))
+      const from = (file: string) => JSON.stringify(pathToFileURL(join(root, 'fixtures', file)).href)
+      await writeFile(
+        join(place, 'modest.mjs'),
+        `import open from ${from('bad-stacks/zero-timeout.ts')}
+         export default (path) => ({ ...open(path), describe: { promisesNot: { progress: 'the caller tries again' } } })`,
+      )
+      await writeFile(
+        join(place, 'atomic.mjs'),
+        `import { opened } from ${from('plain-counter.ts')}
+         export default (path) => {
+           const { db, total } = opened(path, 2_000)
+           const increment = () => db.exec('UPDATE counter SET n = n + 1')
+           return { increment, total, describe: { cannot: { pause: 'one UPDATE reads and writes' } } }
+         }`,
+      )
+      ;[modest, atomic] = await Promise.all(['modest.mjs', 'atomic.mjs'].map((file) => look(join(place, file))))
+    }, 120_000)
+    afterAll(() => rm(place, { recursive: true }))
+
+    const verdictOn = ({ report }: typeof modest, promise: string) => report.findings.find(({ id }) => id === promise)
+
+    test('one that turns people away, and says that it may, breaks no promise: progress is not promised', () => {
+      expect(modest.broken).toEqual([])
+      expect(verdictOn(modest, 'progress held')).toMatchObject({
+        verdict: 'not promised',
+        why: expect.stringContaining('not promised: the caller tries again'),
+      })
+    })
+    test('one that cannot pause is not tried where a pause is needed, and for the rest as any other', () => {
+      expect(atomic.broken).toEqual([])
+      expect(verdictOn(atomic, 'safety between')).toMatchObject({
+        verdict: 'not tried',
+        why: 'it does not pause: one UPDATE reads and writes',
+      })
+      expect(verdictOn(atomic, 'safety crowd')).toMatchObject({ verdict: 'kept', why: '3 confirmed, 3 counted' })
     })
   })
 
