@@ -15,6 +15,8 @@ export type Outcome = {
   cannot?: string
   /** How often it came to its pause. */
   tries: number
+  /** Of a refusal, milliseconds since it began, or has gone on after its pause, by the clock of the stack's host; others do not tell. */
+  took?: number
   /** Milliseconds from the request to the answer, without those it was held at its pause, by the clock of this process. */
   waited: number
 }
@@ -92,11 +94,19 @@ export class Attempt {
         answer = await this.#instance.ask({ do: 'continue' }, grace)
       }
       waited += performance.now() - since
-      const { confirmed, total, refused, cannot, because, message = '', error } = answer
+      const { confirmed, total, refused, cannot, because, message = '', error, took } = answer
       if (request.do === 'total' ? typeof total === 'number' : confirmed === true)
         return { verdict: 'confirmed', message: 'confirmed', tries, waited }
       if (typeof refused === 'string')
-        return { verdict: 'refused', code: refused, message: `${message}`, error: error as Outcome['error'], tries, waited }
+        return {
+          verdict: 'refused',
+          code: refused,
+          message: `${message}`,
+          error: error as Outcome['error'],
+          took: took as number | undefined,
+          tries,
+          waited,
+        }
       if (typeof cannot === 'string')
         return {
           verdict: 'unknown',

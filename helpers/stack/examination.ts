@@ -344,7 +344,7 @@ async function refused(ring: Ring, within: number): Promise<Refusal> {
   const last = await attempt.outcome
   const next = await new Attempt(one).outcome
   const { counted } = await audit(ring, before + 1, [])
-  const atOnce = slept !== true && outcome !== undefined && outcome.waited < 5 * usually + 200
+  const atOnce = slept !== true && outcome !== undefined && (outcome.took ?? outcome.waited) < 5 * usually + 200
   return { outcome, atOnce, within, next, counted: counted - (outcome ? 0 : Number(last.verdict === 'confirmed')) }
 }
 
