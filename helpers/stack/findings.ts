@@ -213,4 +213,4 @@ function causeAtFirstOpening(outcome: Outcome, timeout: number | undefined): Cau
 }
 
 const toldOf = ({ code, message, verdict }: Outcome) => (verdict === 'refused' ? `${code}: ${message}` : message)
-const after = ({ waited }: Outcome) => (waited < 100 ? 'at once' : `after ${Math.round(waited)} ms`)
+const after = ({ took, waited }: Outcome) => ((took ?? waited) < 100 ? 'at once' : `after ${Math.round(took ?? waited)} ms`)
