@@ -33,10 +33,10 @@ const wiretap = fileURLToPath(new URL('../../fixtures/wiretap.ts', import.meta.u
 const stacks = fileURLToPath(new URL('../../fixtures/stacks/', import.meta.url))
 
 /**
- * Looks at a stack of `fixtures/stacks/`, by the file of its module, or by a command. `tap`: the arguments after which its runtime takes the
+ * Looks at a stack of `fixtures/stacks/`, by the file of its module, or by a command. `tap`: the argument after which its runtime takes the
  * wiretap. Rejected where its adapter is faulty.
  */
-export async function survey(reference: string, { tap = '--import' } = {}): Promise<Sight> {
+export async function survey(reference: string, { tap }: { tap?: string } = {}): Promise<Sight> {
   const subject = subjectOf(reference, stacks)
   const evidence = await examine(subject, small)
   const fault = evidence.adapter.find(([, met]) => met !== true)
@@ -58,9 +58,9 @@ export async function survey(reference: string, { tap = '--import' } = {}): Prom
 }
 
 /** What the driver executes for one increment: what a process says beyond one that only tells the total, on a database that exists. */
-async function statementsOf(subject: Subject, tap: string): Promise<string> {
-  const [runtime, ...rest] = subject.command
-  const tapped = { ...subject, command: [runtime, ...tap.split(' '), wiretap, ...rest] }
+export async function statementsOf(subject: Subject, tap = '--import'): Promise<string> {
+  const program = subject.command.findIndex((word) => word.endsWith('.ts')) // `deno run -A` comes before it
+  const tapped = { ...subject, command: subject.command.toSpliced(program, 0, tap, wiretap) }
   return inRing(tapped, usual.patience, async ({ start }) => {
     const said = async (...verbs: string[]) => {
       const stack = await start()
