@@ -24,8 +24,8 @@ function hosted(program: string | undefined, ...words: string[]): string | undef
   return program && [program, ...words, host].map((word) => word.replaceAll(' ', '\\ ')).join(' ')
 }
 
-/** Whether sqlite3 has its binary, which is downloaded, or compiled, and not in its package. */
-export const isSqlite3Built = existsSync(`${modules}sqlite3/build/Release/node_sqlite3.node`)
+/** The binary of sqlite3, which is downloaded, or compiled, and not in its package. */
+export const sqlite3Binary = `${modules}sqlite3/build/Release/node_sqlite3.node`
 
 /** A module of `fixtures/stacks/`, as that command hosts it; `reference`: what a timeline calls it. */
 export function inRuntime(command: string | undefined, module: string, reference: string): Subject {

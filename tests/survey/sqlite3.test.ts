@@ -7,12 +7,13 @@
  *
  * https://github.com/TryGhost/node-sqlite3/wiki/API
  */
+import { existsSync } from 'node:fs'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { converse, type Dialogue, inNode, type Reply, showDialogue } from '../../helpers/stack/dialogue.ts'
-import { isSqlite3Built } from '../../helpers/stack/runtimes.ts'
+import { sqlite3Binary } from '../../helpers/stack/runtimes.ts'
 import { line, type Sight, survey } from '../../helpers/stack/survey.ts'
 
-describe.skipIf(!isSqlite3Built)('With its binary (which npm run survey downloads, or compiles)', () => {
+describe.skipIf(!existsSync(sqlite3Binary))('With its binary (which npm run survey downloads, or compiles)', () => {
   describe('sqlite3, as it comes', () => {
     let seen: Sight
 
