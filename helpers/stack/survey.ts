@@ -34,11 +34,14 @@ const stacks = fileURLToPath(new URL('../../fixtures/stacks/', import.meta.url))
 
 /**
  * Looks at a stack of `fixtures/stacks/`, by the file of its module, or by a command. `tap`: the argument after which its runtime takes the
- * wiretap. Rejected where its adapter is faulty.
+ * wiretap; `hold`: milliseconds that a lock is held. Rejected where its adapter is faulty.
  */
-export async function survey(reference: string, { tap }: { tap?: string } = {}): Promise<Sight> {
+export async function survey(
+  reference: string,
+  { tap, hold = small.hold }: { tap?: string; hold?: number } = {},
+): Promise<Sight> {
   const subject = subjectOf(reference, stacks)
-  const evidence = await examine(subject, small)
+  const evidence = await examine(subject, { ...small, hold })
   const fault = evidence.adapter.find(([, met]) => met !== true)
   if (fault) throw new Error(`${reference}: ${fault[1]}`)
   const { between, held, refusal, settings } = evidence
@@ -111,7 +114,7 @@ export function line({ task }: TestContext, sight: Sight): void {
         : ''
       : timeout === 0
         ? '**not at all**'
-        : `${Math.floor(timeout / 500) / 2} s`
+        : `${Math.floor(timeout / 1_000)} s`
   const at = error?.error?.at
   task.meta.line = [
     name,
