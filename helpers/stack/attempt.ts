@@ -72,11 +72,12 @@ export class Attempt {
 
   /**
    * Resolves when it has done what it can for now: it is answered, it pauses, or it waits for somebody else, as far as can be seen: the
-   * operating system shows it asleep in SQLite's busy handler, or it has been silent for two seconds.
+   * operating system shows it asleep in SQLite's busy handler, or it has been silent for two seconds. `start`: milliseconds that it has for its
+   * start before that.
    */
-  async settles(): Promise<void> {
+  async settles(start = 0): Promise<void> {
     const since = performance.now()
-    while (!this.#isSettled && !this.#instance.isAsleep && performance.now() - since < silence) await pause(10)
+    while (!this.#isSettled && !this.#instance.isAsleep && performance.now() - since < start + silence) await pause(10)
   }
 
   async #run(request: Record<string, unknown>, grace: number, onPause: () => void): Promise<Outcome> {
