@@ -118,7 +118,7 @@ export function line({ task }: TestContext, sight: Sight): void {
   const at = error?.error?.at
   task.meta.line = [
     name,
-    sql ? `\`${sql}\`` : (begins ?? ''),
+    sql ? `\`${sql.replaceAll('`', '')}\`` : (begins ?? ''), // a backtick would end the code
     journalMode,
     waits,
     verdicts['safety between'] === 'broken' ? '**one is lost**' : cell('progress between', 'both confirmed', 'one is locked'),
