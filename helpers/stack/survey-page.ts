@@ -46,7 +46,7 @@ ${rows.join('\n')}
 
 **its transaction**: what its driver executes for one read-modify-write. **waits**: how long, for a lock that stays. **another writes in between**: what
 becomes of the two when another process writes between its read and its write. **a lock is held**: of one that comes while another process holds
-the write lock for half a second. **opened by three at once**: of those who open a new database while somebody else makes it. **the error**: its class, its
+the write lock for half a second, or for two where it tries again by itself. **opened by three at once**: of those who open a new database while somebody else makes it. **the error**: its class, its
 code, and the property of the error in which SQLite's code is. **usable afterwards**: whether its process goes on after a refusal, with nobody else
 at work. **after a refused COMMIT**: the same, when a reader has kept its COMMIT waiting, with a rollback journal.
 

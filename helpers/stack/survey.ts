@@ -107,14 +107,10 @@ export const columns = [
 export function line({ task }: TestContext, sight: Sight): void {
   const { name, sql, begins, journalMode = '', timeout, error, verdicts } = sight
   const cell = (id: PromiseId, kept: string, broken: string) => ({ kept, broken: `**${broken}**` })[verdicts[id] as string] ?? ''
-  const waits =
-    timeout === undefined
-      ? begins === 'as a reader'
-        ? 'once it has read, not at all'
-        : ''
-      : timeout === 0
-        ? '**not at all**'
-        : `${Math.floor(timeout / 1_000)} s`
+  const took = error?.took ?? error?.waited ?? 0
+  const onceItHasRead = took < 1_000 ? 'once it has read, not at all' : `${Math.floor(took / 1_000)} s, by trying again`
+  const inSeconds = timeout === 0 ? '**not at all**' : `${Math.floor((timeout ?? 0) / 1_000)} s`
+  const waits = timeout === undefined ? (begins === 'as a reader' ? onceItHasRead : '') : inSeconds
   const at = error?.error?.at
   task.meta.line = [
     name,
@@ -122,7 +118,7 @@ export function line({ task }: TestContext, sight: Sight): void {
     journalMode,
     waits,
     verdicts['safety between'] === 'broken' ? '**one is lost**' : cell('progress between', 'both confirmed', 'one is locked'),
-    cell('progress held', 'confirmed', 'locked'),
+    verdicts['safety held'] === 'broken' ? '**confirmed beside it**' : cell('progress held', 'confirmed', 'locked'),
     cell('progress fresh', 'confirmed', 'locked'),
     error
       ? [error.error?.class, error.code !== error.error?.class && `\`${error.code}\``, at && `in \`${at}\``]
