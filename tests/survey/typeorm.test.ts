@@ -173,7 +173,8 @@ describe('TypeORM, two requests to one process', () => {
     test.fails('myth: where every transaction() was refused, nothing has been written', () => {
       expect(after.rows).toEqual([{ n: 0 }])
     })
-    test('one of the two that were refused has committed its change: n is 1', () => {
+    test('one of the two that were refused, with SQLITE_ERROR and without, has committed its change: n is 1', () => {
+      expect(both.both?.map((answer) => answer.confirmed)).toEqual([undefined, undefined])
       expect(after.rows).toEqual([{ n: 1 }])
     })
     test('the ROLLBACK of one has ended the transaction of the other in the middle', () => {
