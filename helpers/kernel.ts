@@ -54,6 +54,16 @@ export function processesOf(group: number): number[] {
   })
 }
 
+/** A process and those that it has started, and they. Linux only. */
+export function familyOf(pid: number): number[] {
+  try {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ').filter(Boolean)
+    return [pid, ...children.map(Number).flatMap(familyOf)]
+  } catch {
+    return [pid] // it is gone, or this kernel does not list them
+  }
+}
+
 /** The threads of a process; none if it is gone. Linux only. */
 export function threadsOf(pid: number): Thread[] {
   try {

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { execa, type ResultPromise } from 'execa'
-import { processesOf, sleepsInBusyHandler, tellsSleep, threadsOf } from '../kernel.ts'
+import { familyOf, sleepsInBusyHandler, tellsSleep, threadsOf } from '../kernel.ts'
 import { Sentence, type Subject } from './subject.ts'
 
 type Answer = Record<string, unknown>
@@ -21,8 +21,6 @@ export class Instance {
   #failure: Sentence | undefined
   #ending = false
   #killed = false
-  #members: number[] = []
-  #listed = Number.NEGATIVE_INFINITY
 
   /** Starts it. `patience`: milliseconds within which an answer, or the end, is to come. */
   constructor({ command: [file, ...args], folder, kind }: Subject, database: string, patience: number) {
@@ -62,11 +60,7 @@ export class Instance {
   /** Whether the operating system shows one of its threads asleep in SQLite's busy handler; `undefined` where it cannot be asked. */
   get isAsleep(): boolean | undefined {
     if (!tellsSleep || !this.group) return undefined
-    if (performance.now() - this.#listed > 200) {
-      this.#members = processesOf(this.group) // which reads of every process there is
-      this.#listed = performance.now()
-    }
-    return this.#members.flatMap(threadsOf).some(sleepsInBusyHandler)
+    return familyOf(this.group).flatMap(threadsOf).some(sleepsInBusyHandler)
   }
 
   /** Sends one request and resolves to its answer. `grace`: milliseconds that it may take beyond patience. */
