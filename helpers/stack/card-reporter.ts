@@ -25,7 +25,13 @@ export default class Card implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {
     this.report = modules.map((module) => module.meta().report).find((report) => report !== undefined)
     const { STACK, GITHUB_STEP_SUMMARY } = process.env
-    if (!STACK || !this.report) return
+    if (!STACK) return
+    if (!this.report) {
+      const errors = modules.flatMap((module) => module.errors())
+      if (errors.length > 0)
+        console.error(`The examination itself failed, and nothing is known of the stack: ${errors[0].message}`)
+      return
+    }
     console.log(card(this.report))
     if (GITHUB_STEP_SUMMARY) appendFileSync(GITHUB_STEP_SUMMARY, markdown(this.report))
   }

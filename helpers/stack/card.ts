@@ -64,7 +64,8 @@ export function verdictOf({ adapter, findings }: Report): string {
 function summary(findings: Finding[]): string {
   const number = (verdict: Verdict) => findings.filter((finding) => finding.verdict === verdict).length
   if (number('broken') > 0) return `broken (${number('broken')} of ${findings.length})`
-  if (number('kept') === 0) return number('not promised') > 0 ? 'not promised' : 'not tried'
+  if (number('not promised') > 0) return 'not promised'
+  if (number('kept') === 0) return 'not tried'
   const rest = findings.length - number('kept')
   return rest > 0 ? `kept (${number('kept')} of ${findings.length} tried)` : 'kept'
 }
@@ -101,7 +102,7 @@ function told({ id, verdict, why, cause, chapter }: Finding): string[] {
   const [sign, style] = signs[verdict]
   const line = `  ${styleText(style, sign)} ${promises[id]}`
   if (verdict === 'kept') return [line]
-  const reason = verdict === 'broken' ? why : `${verdict}: ${why}`
+  const reason = verdict === 'not tried' ? `not tried: ${why}` : why
   return [
     line,
     ...reason.split('\n').map((text) => `      ${text}`),
@@ -109,13 +110,13 @@ function told({ id, verdict, why, cause, chapter }: Finding): string[] {
   ]
 }
 
-/** The verdict card in Markdown, for a step's summary. `link`: the address that the path of a chapter is put behind. */
-export function markdown(report: Report, link = ''): string {
+/** The verdict card in Markdown, for a step's summary. */
+export function markdown(report: Report): string {
   const { reference, name, says, observed, adapter, findings, changes } = report
   const escaped = (text: string) => text.replaceAll('|', '\\|').replaceAll('<', '&lt;').replaceAll('\n', '<br>')
   const faults = adapter.filter(([, met]) => met !== true).map(([demand, met]) => `| ✗ | ${demand} | ${escaped(`${met}`)} |`)
   const rows = findings.map(({ id, verdict, why, cause, chapter }) => {
-    const likely = cause ? `<br>Likely: ${escaped(cause)} [${chapter?.slice(6, 8)}](${link}${chapter})` : ''
+    const likely = cause ? `<br>Likely: ${escaped(cause)} See \`${chapter}\`` : ''
     const reason = verdict === 'kept' || verdict === 'broken' ? why : `${verdict}: ${why}`
     return `| ${signs[verdict][0]} | ${promises[id]} | ${escaped(reason)}${likely} |`
   })

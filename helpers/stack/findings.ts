@@ -152,19 +152,10 @@ function safetyOf({ outcomes, counted }: Contest, settings: Settings | undefined
   const lost = `${seen}: ${confirmed - counted} lost`
   if (outcomes.length === 1)
     return { why: lost, ...because(74, 'It confirms before its COMMIT has returned. Commit first, and answer then.') }
-  const careless = settings?.begins === 'not at all'
-  return careless
-    ? {
-        why: lost,
-        ...because(71, 'Nothing binds its write to its read. Put both into one transaction, begun with BEGIN IMMEDIATE.'),
-      }
-    : {
-        why: lost,
-        ...because(
-          72,
-          'An error is swallowed, or a result is taken for a COMMIT. Answer when COMMIT has returned without an error.',
-        ),
-      }
+  const unbound = 'Nothing binds its write to its read. Put both into one transaction, begun with BEGIN IMMEDIATE.'
+  if (settings?.begins === 'not at all') return { why: lost, ...because(71, unbound) }
+  if (settings?.begins === undefined) return { why: lost, ...because(71, `${unbound} Or: ${tooEarly}`) }
+  return { why: lost, ...because(72, tooEarly) }
 }
 
 const tooEarly = 'It swallows the error, or confirms before its COMMIT. Answer when COMMIT has returned without an error.'
@@ -189,9 +180,16 @@ const noRollbackOfCommit =
   'A COMMIT that is refused leaves its transaction open. ROLLBACK, or say COMMIT again when the reader has left; in WAL mode it is not refused.'
 
 /** Why somebody was turned away who had to share. */
-function causeOfRefusal({ code, message }: Outcome, timeout: number | undefined, begins: Beginning | undefined): Cause {
-  if (code === undefined)
-    return because(68, `It ends instead of an answer: ${message.split('\n')[0]} Catch the error, and answer with it.`)
+function causeOfRefusal(outcome: Outcome, timeout: number | undefined, begins: Beginning | undefined): Cause {
+  const { code, message, took, waited } = outcome
+  if (code === undefined) return because(68, `It gives no answer that is one: ${message.split('\n')[0]}`)
+  if (!/busy|locked/i.test(`${code} ${message}`))
+    return because(68, 'It fails for another reason than a lock: its message says which.')
+  if (begins === undefined && timeout !== 0 && (took ?? waited) < (timeout ?? 1_000) / 2)
+    return because(
+      30,
+      'It does not wait. Set a busy timeout, and begin with BEGIN IMMEDIATE: what has read does not wait for the lock.',
+    )
   if (timeout === 0) {
     const chapter = begins === 'as a reader' ? 20 : 40
     return because(chapter, 'There is no busy timeout on this connection. Set one: PRAGMA busy_timeout = 5000.')
@@ -206,7 +204,8 @@ function causeOfRefusal({ code, message }: Outcome, timeout: number | undefined,
 }
 
 function causeAtFirstOpening(outcome: Outcome, timeout: number | undefined): Cause {
-  if (timeout === 0 || outcome.code === undefined) return causeOfRefusal(outcome, timeout, undefined)
+  if (timeout === 0 || outcome.code === undefined || !/busy|locked/i.test(`${outcome.code} ${outcome.message}`))
+    return causeOfRefusal(outcome, timeout, undefined)
   return because(
     66,
     'The switch to WAL does not wait for one who writes, whatever the timeout; nor does a statement before PRAGMA busy_timeout. Set the timeout first, and switch once, when the database is made; or take SQLITE_BUSY from the switch for "try again".',
