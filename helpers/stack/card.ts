@@ -56,7 +56,7 @@ export function nameOf({ name = '', versions: { [name]: own, ...others } = {} }:
 }
 
 /** `progress broken (2 of 4), safety kept, manners kept`. */
-export function verdictOf({ adapter, findings }: Report): string {
+function verdictOf({ adapter, findings }: Report): string {
   if (adapter.some(([, met]) => met !== true)) return 'no verdict: the adapter comes first'
   return kinds.map((kind) => `${kind} ${summary(findings.filter(({ id }) => id.startsWith(kind)))}`).join(' · ')
 }

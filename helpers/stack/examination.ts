@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import pLimit from 'p-limit'
+import type { Description } from '../../fixtures/stack-host.ts'
 import { tellsSleep } from '../kernel.ts'
 import { Attempt, type Outcome } from './attempt.ts'
 import type { Instance } from './instance.ts'
@@ -40,16 +41,6 @@ export type Beginning =
   /** Nothing binds its write to its read. */
   | 'not at all'
 
-/** What a stack says of itself (see the protocol, fixtures/stacks/README.md). */
-export type Description = {
-  name?: string
-  versions?: Record<string, string>
-  settings?: Record<string, string | number>
-  cannot?: Record<string, string>
-  within?: number
-  promisesNot?: { progress?: string }
-}
-
 /** What a contest showed; or why it was not tried; or how the stack kept it from coming to an end, as a sentence. */
 export type Seen<Sight> = Sight | { skipped: string } | { fault: string }
 
@@ -73,7 +64,7 @@ export type Evidence = {
 }
 
 /** What became of an increment that met a lock that stays. */
-export type Refusal = {
+type Refusal = {
   /** `undefined` if it was not answered in time. */
   outcome: Outcome | undefined
   /** Whether it did not wait: nobody saw it asleep, and it took no longer than it takes anyway. */

@@ -13,7 +13,7 @@ export type Ring = {
   rival: (timeout: number) => Promise<Rival>
 }
 
-export type Rival = {
+type Rival = {
   /** Runs the statement, with nobody else at work. Resolves to its rows; rejected with a `Sentence` where the stack keeps it from that. */
   says: (sql: string) => Promise<Record<string, unknown>[]>
   /** Runs it; resolves to whether it was answered with SQLITE_OK. SQLITE_BUSY is the only other answer. */
