@@ -25,9 +25,10 @@ export class Child {
   /** How late "never" is: milliseconds a child is given beyond what it may rightly take. Nothing is delayed by it. */
   static patience = 15_000
 
-  readonly name: string
-  /** Resolves to the child's first line, which says that it is ready. */
-  readonly ready: Promise<Message>
+  /** Who it is in the story it plays in. */
+  name: string
+  /** Resolves to the line in which the child says that it is ready: its first, or the answer to its engagement. */
+  ready: Promise<Message>
   /** Never fulfilled; rejected by the first accident. */
   readonly accident: Promise<never>
   readonly #process: ResultPromise<{ reject: false; stdin: 'pipe'; buffer: { stdout: false } }>
@@ -63,6 +64,12 @@ export class Child {
     this.#process.nodeChildProcess.unref()
     for (const pipe of this.#process.nodeChildProcess.stdio) (pipe as Socket).unref()
     this.ready = this.#answer('its start')
+  }
+
+  /** Gives it another name, and sends what it is to get ready for. */
+  engage(name: string, message: Message): void {
+    this.name = name
+    this.ready = this.ask(message, 'its start')
   }
 
   get pid(): number {

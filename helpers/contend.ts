@@ -4,6 +4,7 @@ import { Child, type Message, Unanswered } from './child.ts'
 import { type Beginning, freshCounter, freshDatabase } from './fresh-database.ts'
 import { isStopped, locksAsleep, locksOf, napOf, sleepsInBusyHandler, type Thread, tellsLocks, tellsSleep } from './kernel.ts'
 import type { Moment, Story } from './timeline.ts'
+import { engage, release, retire } from './troupe.ts'
 
 export type { Story } from './timeline.ts'
 
@@ -240,7 +241,8 @@ async function isStoppedAsleep({ child, connection, thread }: Seat): Promise<boo
  *
  * Whatever is not contention rejects it, with a sentence that names the contender and the statement: a contender that is
  * missing, dies, answers nonsense or never answers; SQL that does not run; a statement the story does not see through; a
- * contender nobody used. In every case the contenders and the database are gone afterwards.
+ * contender nobody used. In every case the database is gone afterwards, and so are the contenders, but for those who have played well and
+ * wait, without a connection, for another story.
  */
 export async function contend<Name extends string>(
   mode: Beginning,
@@ -278,6 +280,7 @@ export async function contend<Name extends string>(
         throw new Error(`${hurried.contender} is not known to wait in \`${hurried.sql}\`, and would be killed anywhere in it`)
       const moment: Moment = { contender: name, text: `(${signal})`, kind: 'signal', waits: false }
       moments.push(moment)
+      retire(child)
       if (signal === 'SIGKILL') {
         await child.condemn()
         moment.locks = locksOf(child.pid, folder)
@@ -302,7 +305,8 @@ export async function contend<Name extends string>(
     const unused = names.find((name) => !statements.some(({ contender }) => contender === name))
     if (unused) throw new Error(`${unused} has no statement in the story`)
 
-    await Promise.all([...children].map((child) => child.end()))
+    await release(children)
+    children.clear()
     return { mode, cast, moments }
   } finally {
     await Promise.all([...children].map((child) => child.kill()))
@@ -330,9 +334,11 @@ function seatsFor(cast: Record<string, Setting>, file: string): Seat[] {
       const { child, threads, atWork } = shared.get(setting.process) ?? share(setting.process)
       return { name, child, connection: name, setting, folder, thread: () => ({ pid: child.pid, tid: threads[name] }), atWork }
     }
-    const { timeout, driver = process.env.DRIVER, readonly, uri, program = 'contender.ts' } = setting
-    const options = [driver ? ['--driver', driver] : [], readonly ? ['--readonly'] : [], uri ? ['--uri', uri] : []]
-    const child = new Child(name, program, file, '--timeout', `${timeout}`, ...options.flat())
+    const { timeout, driver = process.env.DRIVER ?? 'better-sqlite3', readonly, uri, program } = setting
+    const args = [file, '--timeout', `${timeout}`, '--driver', driver]
+    if (readonly) args.push('--readonly')
+    if (uri) args.push('--uri', uri)
+    const child = program ? new Child(name, program, ...args) : engage(name, driver, args)
     return { name, child, setting, folder, thread: () => ({ pid: child.pid, tid: child.pid }), atWork: new Set<Statement>() }
   })
 }

@@ -8,17 +8,18 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { ChildProcess } from 'node:child_process'
 import { subscribe } from 'node:diagnostics_channel'
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync, readlinkSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
-import { describe, expect, test, vi } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { Child } from '../helpers/child.ts'
 import { type Contender, contend, type Outcome, type Setting } from '../helpers/contend.ts'
 import { runs, tellsProcesses } from '../helpers/kernel.ts'
 import { timelineOf } from '../helpers/timeline.ts'
+import { waiting } from '../helpers/troupe.ts'
 
 type Started = Pick<ChildProcess, 'pid' | 'spawnargs'>
 
@@ -42,11 +43,12 @@ const left = (started: Started[]): string[] => [
   ...new Set(started.flatMap(folders).filter(existsSync)),
 ]
 
-/** Tells a story. However it ends, its contenders and its folder are gone by then. */
+/** Tells a story with contenders that play in no other. However it ends, they and its folder are gone by then. */
 async function tell<Name extends string>(cast: Record<Name, Setting>, script: (cast: Record<Name, Contender>) => Promise<void>) {
   const started: Started[] = []
+  const debutants = Object.entries<Setting>(cast).map(([name, setting]) => [name, { program: 'contender.ts', ...setting }])
   try {
-    return await startedBy.run(started, () => contend('delete', cast, script))
+    return await startedBy.run(started, () => contend('delete', Object.fromEntries(debutants) as typeof cast, script))
   } finally {
     const contenders = started.filter((process) => folders(process).length > 0)
     expect(contenders).toHaveLength(Object.keys(cast).length)
@@ -390,6 +392,47 @@ describe.concurrent('What a story leaves behind', { timeout: 30_000 }, () => {
       expect(run).toMatchObject({ signal: 'SIGKILL' })
     },
   )
+})
+
+describe('A contender that has played well', () => {
+  /** Tells a story of two; how many processes it has started. */
+  async function told(
+    script = async ({ first, other }: Record<'first' | 'other', Contender>) => {
+      await first`BEGIN IMMEDIATE`
+      await other`BEGIN IMMEDIATE`
+    },
+  ) {
+    const started: Started[] = []
+    await startedBy.run(started, () => contend('wal', { first, other: first }, script))
+    return started.length
+  }
+  beforeAll(() => told())
+
+  test('it plays in the next story as well, and no process is started for it', async () => {
+    expect(await told()).toBe(0)
+  })
+  test.skipIf(!tellsProcesses)('it has let go of the database, and of its folder (needs /proc)', () => {
+    const open = waiting().flatMap((pid) =>
+      [`cwd`, ...readdirSync(`/proc/${pid}/fd`).map((fd) => `fd/${fd}`)].map((file) => readlinkSync(`/proc/${pid}/${file}`)),
+    )
+    expect(open.filter((file) => file.includes('database-is-locked-'))).toEqual([])
+  })
+  test.skipIf(withoutSignals)('it has to have been left alone: one that was stopped plays no more', async () => {
+    const before = waiting()
+    await told(async ({ first, other }) => {
+      await first`BEGIN`
+      await first.signal('SIGSTOP')
+      await first.signal('SIGCONT')
+      await other`BEGIN`
+    })
+    const after = waiting()
+    expect(before.filter((pid) => !after.includes(pid))).toHaveLength(1)
+  })
+  test('it has to have played well: after a story that fails, nobody comes again', async () => {
+    const before = waiting()
+    await expect(told(() => Promise.reject(new Error('the author has lost the thread')))).rejects.toThrow()
+    expect(waiting()).toEqual(before.slice(0, -2))
+  })
 })
 
 describe.concurrent('A program run by hand', { timeout: 30_000 }, () => {
