@@ -11,7 +11,8 @@ import { stripVTControlCharacters } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { python } from '../helpers/python.ts'
 import { card, reportOf } from '../helpers/stack/card.ts'
-import { examine, usual } from '../helpers/stack/examination.ts'
+import { examine } from '../helpers/stack/examination.ts'
+import { usual } from '../helpers/stack/scale.ts'
 import { subjectOf } from '../helpers/stack/subject.ts'
 
 const page = readFileSync(new URL('../fixtures/stacks/README.md', import.meta.url), 'utf8')
@@ -85,6 +86,7 @@ describe('The page about how to write a stack', { tags: ['q51'] }, () => {
     })
     test('who uses sqlite3 as it comes loses an update, and is told that nothing binds its write to its read', () => {
       expect(cards[4]).toEqual(expect.arrayContaining(shown[5]))
+      expect(cards[4].join()).not.toMatch(/keeps a lock|leaves its transaction open/) // it has ended, and nothing is left
     })
     test('who says BEGIN is turned away, and is told to say BEGIN IMMEDIATE', () => {
       expect(cards[5]).toEqual(expect.arrayContaining(shown[6]))

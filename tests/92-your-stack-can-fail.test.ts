@@ -7,19 +7,21 @@
  */
 import { spawn } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fileURLToPath } from 'node:url'
 import { stripVTControlCharacters } from 'node:util'
 import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Child } from '../helpers/child.ts'
-import { freshDatabase } from '../helpers/fresh-database.ts'
+import { freshCounter, freshDatabase } from '../helpers/fresh-database.ts'
 import { tellsProcesses } from '../helpers/kernel.ts'
 import { type Report, reportOf } from '../helpers/stack/card.ts'
-import { examine, usual } from '../helpers/stack/examination.ts'
+import { examine } from '../helpers/stack/examination.ts'
+import { promises } from '../helpers/stack/findings.ts'
+import { usual } from '../helpers/stack/scale.ts'
 import { subjectOf } from '../helpers/stack/subject.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -28,16 +30,17 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const small = { crowd: 3, rounds: 1, hold: 300, within: 4_000, patience: 5_000 }
 
 /** What a bad stack came to: the promises it breaks, and what its adapter is told. */
-async function look(reference: string, scale = small) {
-  const subject = subjectOf(reference, root)
+async function look(reference: string, scale = small, database?: string) {
+  const subject = { ...subjectOf(reference, root), database }
   const report = reportOf(subject, await examine(subject, { ...usual, ...scale }))
   const broken = report.findings.filter(({ verdict }) => verdict === 'broken').map(({ id }) => id)
   const [fault] = report.adapter.map(([, met]) => met).filter((met) => met !== true)
   return { report, broken, fault }
 }
 
-/** The chapter that a broken promise is explained by. */
-const explains = ({ findings }: Report, promise: string) => findings.find(({ id }) => id === promise)?.chapter?.slice(6, 8)
+/** What became of a promise, and the number of the chapter that explains it. */
+const finding = ({ findings }: Report, promise: string) => findings.find(({ id }) => id === promise)
+const explains = (report: Report, promise: string) => finding(report, promise)?.chapter?.slice(6, 8)
 
 describe.concurrent('A stack that is bad in one way', { tags: ['q51'], timeout: 120_000 }, () => {
   describe('when it has no busy timeout', () => {
@@ -54,6 +57,9 @@ describe.concurrent('A stack that is bad in one way', { tags: ['q51'], timeout: 
     })
     test('it is seen not to wait', () => {
       expect(seen.report.observed).toContain('does not wait for a lock')
+    })
+    test('one of the crowd is killed as it pauses, and what became of its increment is unknown', () => {
+      expect(finding(seen.report, 'safety killed')?.why).toBe('0 confirmed, 1 unknown, 0 counted')
     })
   })
 
@@ -84,9 +90,7 @@ describe.concurrent('A stack that is bad in one way', { tags: ['q51'], timeout: 
       expect(seen.broken).toEqual(['safety held', 'safety stopped', 'manners refusal', 'manners commit'])
     })
     test('it is seen to confirm while another holds the lock, and told so by chapter 72', () => {
-      expect(seen.report.findings.find(({ id }) => id === 'safety held')?.why).toBe(
-        'it confirmed, while another process held the write lock',
-      )
+      expect(finding(seen.report, 'safety held')?.why).toBe('it confirmed, while another process held the write lock')
       expect(explains(seen.report, 'safety held')).toBe('72')
     })
   })
@@ -116,51 +120,109 @@ describe.concurrent('A stack that is bad in one way', { tags: ['q51'], timeout: 
       expect(seen.broken).toEqual(['progress between', 'progress held', 'progress crowd', 'manners usable', 'manners commit'])
     })
     test('it is quoted: cannot start a transaction within a transaction', () => {
-      expect(seen.report.findings.find(({ id }) => id === 'manners usable')?.why).toContain(
-        'cannot start a transaction within a transaction',
-      )
+      expect(finding(seen.report, 'manners usable')?.why).toContain('cannot start a transaction within a transaction')
     })
   })
 
-  describe('when it says what it does not promise, or cannot do', () => {
-    let modest: Awaited<ReturnType<typeof look>>, atomic: Awaited<ReturnType<typeof look>>, place: string
+  describe('when it refuses what it has done, and says that it does not promise progress', () => {
+    let seen: Awaited<ReturnType<typeof look>>
     beforeAll(async () => {
-      place = await mkdtemp(join(tmpdir(), 'database-is-locked-'))
-      const from = (file: string) => JSON.stringify(pathToFileURL(join(root, 'fixtures', file)).href)
-      await writeFile(
-        join(place, 'modest.mjs'),
-        `import open from ${from('bad-stacks/zero-timeout.ts')}
-         export default (path) => ({ ...open(path), describe: { promisesNot: { progress: 'the caller tries again' } } })`,
-      )
-      await writeFile(
-        join(place, 'atomic.mjs'),
-        `import { opened } from ${from('plain-counter.ts')}
-         export default (path) => {
-           const { db, total } = opened(path, 2_000)
-           const increment = () => db.exec('UPDATE counter SET n = n + 1')
-           return { increment, total, describe: { cannot: { pause: 'one UPDATE reads and writes' } } }
-         }`,
-      )
-      ;[modest, atomic] = await Promise.all(['modest.mjs', 'atomic.mjs'].map((file) => look(join(place, file))))
+      seen = await look('fixtures/bad-stacks/refuses-what-it-has-done.ts')
     }, 120_000)
-    afterAll(() => rm(place, { recursive: true }))
 
-    const verdictOn = ({ report }: typeof modest, promise: string) => report.findings.find(({ id }) => id === promise)
-
-    test('one that turns people away, and says that it may, breaks no promise: progress is not promised', () => {
-      expect(modest.broken).toEqual([])
-      expect(verdictOn(modest, 'progress held')).toMatchObject({
+    test('more is counted than it has confirmed: safety is broken, which cannot be renounced', () => {
+      expect(finding(seen.report, 'safety held')).toMatchObject({ verdict: 'broken', why: '0 confirmed, 1 counted' })
+      expect(explains(seen.report, 'safety held')).toBe('68')
+    })
+    test('progress is not broken, for it is not promised', () => {
+      expect(finding(seen.report, 'progress held')).toMatchObject({
         verdict: 'not promised',
-        why: expect.stringContaining('not promised: the caller tries again'),
+        why: expect.stringMatching(/: Error: too late; not promised: the caller is patient$/),
       })
     })
-    test('one that cannot pause is not tried where a pause is needed, and for the rest as any other', () => {
-      expect(atomic.broken).toEqual([])
-      expect(verdictOn(atomic, 'safety between')).toMatchObject({
+  })
+
+  describe('when it does with the next increment what it has refused before', () => {
+    let seen: Awaited<ReturnType<typeof look>>
+    beforeAll(async () => {
+      seen = await look('fixtures/bad-stacks/does-it-later.ts')
+    }, 120_000)
+
+    test('its manners after a refusal are broken, and nothing else', () => {
+      expect(seen.broken).toEqual(['manners usable', 'manners commit'])
+    })
+    test('two are counted after one was refused and one was confirmed', () => {
+      expect(finding(seen.report, 'manners usable')?.why).toBe('the next increment was confirmed, and the counter went up by 2')
+      expect(finding(seen.report, 'manners commit')?.why).toBe('SQLITE_BUSY: database is locked; and then: confirmed; 2 counted')
+    })
+  })
+
+  describe('when it waits for longer than it says', () => {
+    let seen: Awaited<ReturnType<typeof look>>
+    beforeAll(async () => {
+      seen = await look('fixtures/bad-stacks/waits-too-long.ts')
+    }, 120_000)
+
+    test('it refuses too late, and nothing else', () => {
+      expect(seen.broken).toEqual(['manners refusal', 'manners commit'])
+    })
+    test('it is told how long it had by its own word, and to say so if it takes longer, by chapter 63', () => {
+      expect(finding(seen.report, 'manners refusal')?.why).toBe('after 500 ms it was still waiting')
+      expect([explains(seen.report, 'manners refusal'), explains(seen.report, 'manners commit')]).toEqual(['63', '63'])
+    })
+  })
+
+  describe('when it takes the write lock to read', () => {
+    let seen: Awaited<ReturnType<typeof look>>
+    beforeAll(async () => {
+      seen = await look('fixtures/bad-stacks/writes-to-read.ts')
+    }, 120_000)
+
+    test('its reader is turned away while a writer works, and nothing else', () => {
+      expect(seen.broken).toEqual(['manners reader'])
+      expect(finding(seen.report, 'manners reader')?.why).toBe(
+        'SQLITE_BUSY: database is locked, while another process held the write lock',
+      )
+    })
+    test('a process of it that is stopped between its read and its write has its turn when it goes on', () => {
+      expect(finding(seen.report, 'safety stopped')?.why).toBe('2 confirmed, 2 counted')
+    })
+  })
+
+  describe('when it switches to WAL mode at every opening', () => {
+    let seen: Awaited<ReturnType<typeof look>>
+    beforeAll(async () => {
+      seen = await look('fixtures/bad-stacks/switches-at-every-opening.ts')
+    }, 120_000)
+
+    test('it is turned away when all open a fresh database at once, and never again', () => {
+      expect(seen.broken).toEqual(['progress fresh'])
+    })
+    test('it is told so by chapter 66', () => {
+      expect(finding(seen.report, 'progress fresh')?.cause).toMatch(/^The switch to WAL does not wait for one who writes/)
+      expect(explains(seen.report, 'progress fresh')).toBe('66')
+    })
+  })
+
+  describe('when it opens the database before it has set a timeout, and ends if it is refused', () => {
+    let seen: Awaited<ReturnType<typeof look>>
+    beforeAll(async () => {
+      seen = await look(`${process.execPath} fixtures/bad-stacks/opens-before-its-timeout.ts`)
+    }, 120_000)
+
+    test('it is turned away when all open a fresh database at once, and nothing else', () => {
+      expect(seen.broken).toEqual(['progress fresh'])
+    })
+    test('it is quoted in a line: what it did, and the last error that tells of a lock', () => {
+      expect(finding(seen.report, 'progress fresh')?.why).toMatch(
+        /: It ended with exit code 1 before it answered \{"do":"total"\}: SqliteError: database is locked$/,
+      )
+    })
+    test('it says that it cannot pause, and is not tried where a pause is needed', () => {
+      expect(finding(seen.report, 'safety between')).toMatchObject({
         verdict: 'not tried',
         why: 'it does not pause: one UPDATE reads and writes',
       })
-      expect(verdictOn(atomic, 'safety crowd')).toMatchObject({ verdict: 'kept', why: '3 confirmed, 3 counted' })
     })
   })
 
@@ -221,15 +283,17 @@ describe.concurrent('npm run check', { tags: ['q51'], timeout: 120_000 }, () => 
   const stack = (name: string) => join(root, 'fixtures', name)
   /** As few as can meet. */
   const few = ['--processes', '2', '--increments', '1']
-  const check = async (...words: string[]) => {
-    const env = { INIT_CWD: folder, GITHUB_STEP_SUMMARY: join(folder, 'summary.md'), NO_COLOR: '1', FORCE_COLOR: undefined }
+  const check = async (...words: (string | Record<string, string>)[]) => {
+    const [args, more] = [words.filter((word) => typeof word === 'string'), words.filter((word) => typeof word === 'object')]
+    const summary = { GITHUB_STEP_SUMMARY: join(folder, 'summary.md') }
+    const env = { INIT_CWD: folder, NO_COLOR: '1', FORCE_COLOR: undefined, ...summary, ...more[0] }
     const options = { reject: false, cwd: root, env, stdin: 'ignore' } as const
-    const { exitCode, stdout, stderr } = await execa(process.execPath, [stack('check.ts'), ...words], options)
+    const { exitCode, stdout, stderr } = await execa(process.execPath, [stack('check.ts'), ...args], options)
     return { exitCode, stdout: stripVTControlCharacters(stdout), stderr: stripVTControlCharacters(stderr) }
   }
 
   describe('when a stack breaks a promise', () => {
-    let first: Awaited<ReturnType<typeof check>>, again: typeof first, changed: typeof first
+    let first: Awaited<ReturnType<typeof check>>, changed: typeof first
 
     beforeAll(async () => {
       const deferred = stack('bad-stacks/deferred.ts')
@@ -239,16 +303,16 @@ describe.concurrent('npm run check', { tags: ['q51'], timeout: 120_000 }, () => 
         .replace('"progress between": "broken"', '"progress between": "kept"')
         .replace('"progress fresh": "kept"', '"progress fresh": "broken"')
       await writeFile(join(folder, 'other.json'), other)
-      ;[again, changed] = await Promise.all([
-        check(deferred, '--baseline', 'baseline.json', ...few),
-        check(deferred, '--baseline', 'other.json', ...few),
-      ])
+      changed = await check(deferred, '--baseline', 'other.json', ...few)
     }, 120_000)
 
     test('the card names the promise, what was seen, the likely cause, and the chapter', () => {
       expect(first.stdout).toMatch(
         / {2}✗ nobody is turned away when another process writes between its read and its write\n {6}1 of 2 turned away, one .*: SQLITE_BUSY: database is locked\n {6}likely: What has read does not wait for the lock.* Begin with BEGIN IMMEDIATE\.\n {6}see tests\/30-a-timeout-is-not-enough\.test\.ts\n/,
       )
+    })
+    test('the card says that others were tried than the promises tell of', () => {
+      expect(first.stdout).toContain('\ntried      with 2 processes, and 1 increment each, for eight and fifty\n')
     })
     test('the card ends with the verdict', () => {
       expect(first.stdout).toContain('\nverdict    progress broken (3 of 4) · safety kept · manners kept (3 of 4 tried)\n')
@@ -260,9 +324,6 @@ describe.concurrent('npm run check', { tags: ['q51'], timeout: 120_000 }, () => 
       expect(first.exitCode).toBe(0)
       const baseline = JSON.parse(await readFile(join(folder, 'baseline.json'), 'utf8'))
       expect(baseline).toMatchObject({ 'progress between': 'broken', 'safety between': 'kept', 'manners reader': 'not tried' })
-    })
-    test('the same stack is as in its baseline: exit code 0', () => {
-      expect([again.exitCode, again.stdout.includes('\nas in the baseline\n')]).toEqual([0, true])
     })
     test('a promise that is kept, and broken in the baseline, and one that is broken, and kept there, are not as in it: exit code 1', () => {
       expect(changed.exitCode).toBe(1)
@@ -278,7 +339,7 @@ describe.concurrent('npm run check', { tags: ['q51'], timeout: 120_000 }, () => 
     test('the summary of a GitHub workflow has the verdict as a heading, and a row for each promise', async () => {
       const summary = await readFile(join(folder, 'summary.md'), 'utf8')
       expect(summary).toContain('deferred.ts: progress broken (3 of 4) · safety kept · manners kept (3 of 4 tried)\n')
-      expect(summary).toContain('| ✗ | nobody is turned away when another process holds the lock for a second |')
+      expect(summary).toContain('| ✗ | nobody is turned away when another process holds the lock for more than a second |')
     })
   })
 
@@ -292,25 +353,33 @@ verdict    no verdict: the adapter comes first`)
   })
 
   describe('when it is given a URL', () => {
-    let alone: Awaited<ReturnType<typeof check>>, locked: typeof alone, nobody: Awaited<ReturnType<typeof look>>
+    let alone: Awaited<ReturnType<typeof check>>, locked: typeof alone
+    let strange: Awaited<ReturnType<typeof look>>, nobody: typeof strange
 
     beforeAll(async () => {
       const { file, remove } = await freshDatabase()
+      const other = await freshCounter('delete')
+      const tried = ['progress crowd', 'safety crowd']
+      const baseline = Object.keys(promises).map((id) => [id, tried.includes(id) ? 'kept' : 'not tried'])
+      await writeFile(join(folder, 'url.json'), JSON.stringify(Object.fromEntries(baseline)))
       const website = new Child('the website', 'counting-website.ts', file, 'immediate')
       try {
         const { address } = (await website.ready) as { address: string }
-        alone = await check(address, ...few)
+        alone = await check(address, '--baseline', 'url.json', ...few)
         locked = await check(address, '--database', file, ...few)
+        strange = await look(address, small, other.file)
         await website.end()
         nobody = await look(address)
       } finally {
         await website.kill()
-        await remove()
+        await Promise.all([remove(), other.remove()])
       }
     }, 120_000)
 
+    test('all is as in its baseline: exit code 0', () => {
+      expect([alone.exitCode, alone.stdout.includes('\nas in the baseline\n')]).toEqual([0, true])
+    })
     test('the crowd is tried: all are confirmed, and counted', () => {
-      expect(alone.exitCode).toBe(0)
       expect(alone.stdout).toContain('  ✓ nobody is turned away when eight processes make fifty increments each\n')
       expect(alone.stdout).toContain(
         '  ✓ what is confirmed is counted, and nothing else, when eight processes make fifty increments each\n',
@@ -324,9 +393,14 @@ verdict    no verdict: the adapter comes first`)
     test('with --database, a rival locks it: the application, whose timeout is half a second, turns people away', () => {
       expect(locked.exitCode).toBe(1)
       expect(locked.stdout).toMatch(
-        /✗ nobody is turned away when another process holds the lock for a second\n.*HTTP 503: SQLITE_BUSY: database is locked/,
+        /✗ nobody is turned away when another process holds the lock for more than a second\n.*HTTP 503: SQLITE_BUSY: database is locked/,
       )
       expect(locked.stdout).toContain('  ✓ a refusal is reported as a refusal, and in time\n')
+    })
+    test('a database that it does not write to is not blamed on the application: one sentence says so', () => {
+      expect(strange.fault).toMatch(
+        /^http:\/\/localhost:\d+ has counted one, and nobody has written to .*database\.db: --database is to name the file that the application has opened\.$/,
+      )
     })
     test('a URL that nobody answers at gets one sentence', () => {
       expect(nobody.fault).toMatch(
@@ -376,6 +450,45 @@ verdict    no verdict: the adapter comes first`)
       const { exitCode, stderr } = await refusal(stack('stacks/tutorial.ts'), '--baseline', 'else.json')
       expect(exitCode).toBe(2)
       expect(stderr).toMatch(/^error: The baseline '.*else\.json' is not one: it has no verdict on 'progress between'\./)
+    })
+    test('a baseline that is no object gets one sentence and exit code 2', async () => {
+      await writeFile(join(folder, 'null.json'), 'null')
+      const { exitCode, stderr } = await refusal(stack('stacks/tutorial.ts'), '--baseline', 'null.json')
+      expect(exitCode).toBe(2)
+      expect(stderr).toMatch(/^error: The baseline '.*null\.json' is not one: it is no object\./)
+    })
+    test('a database that does not exist gets one sentence and exit code 2, and is not made', async () => {
+      const { exitCode, stderr } = await refusal('http://localhost:1', '--database', 'nowhere.db')
+      expect(exitCode).toBe(2)
+      expect(stderr).toMatch(
+        /^error: The database '.*nowhere\.db' cannot be read: ENOENT.* Name the file that the application has opened\.$/,
+      )
+      expect(existsSync(join(folder, 'nowhere.db'))).toBe(false)
+    })
+    test('a database that is none gets one sentence and exit code 2', async () => {
+      await writeFile(join(folder, 'README.md'), '# This is not a database.')
+      const { exitCode, stderr } = await refusal('http://localhost:1', '--database', 'README.md')
+      expect(exitCode).toBe(2)
+      expect(stderr).toMatch(
+        /^error: '.*README\.md' is not a database of SQLite\. Name the file that the application has opened\.$/,
+      )
+    })
+    test('a place for temporary files that is not there gets one sentence and exit code 2, and nothing is said of the stack', async () => {
+      const { exitCode, stdout, stderr } = await check(stack('stacks/tutorial.ts'), { TMPDIR: join(folder, 'nowhere') })
+      expect([exitCode, stdout]).toEqual([2, ''])
+      expect(stderr).toMatch(/^The examination itself failed, and nothing is known of the stack: .*ENOENT/)
+    })
+    test('a module whose path has spaces and a hash in it, and that is CommonJS of a compiler, is found and opened', async () => {
+      await mkdir(join(folder, 'my stack #1'))
+      const [file, opens] = [join(folder, 'my stack #1', 'stack.cjs'), '{ throw new Error("it is opened") }']
+      await writeFile(file, `module.exports = { __esModule: true, default: () => ${opens} }`)
+      const { fault } = await look(file)
+      expect(fault).toBe('It refused to say what it is, with nobody else at work: Error: it is opened')
+    })
+    test('a module that describes itself by a function gets one sentence', async () => {
+      await writeFile(join(folder, 'describes.mjs'), 'export default () => ({ increment() {}, total() {}, describe() {} })')
+      const { fault } = await look(join(folder, 'describes.mjs'))
+      expect(fault).toBe("describes.mjs returns a function as describe: it is an object, such as { name: 'my ORM' }")
     })
     test('a module without the export gets one sentence, which says what to write', async () => {
       await writeFile(join(folder, 'named.mjs'), 'export const open = () => {}')

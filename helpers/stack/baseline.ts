@@ -17,7 +17,8 @@ export function readBaseline(file: string): Baseline {
     throw new Sentence(`The baseline '${file}' cannot be read: ${(error as Error).message}. ${anew}`)
   }
   try {
-    const baseline = JSON.parse(text) as Record<string, unknown>
+    const baseline = JSON.parse(text) as Record<string, unknown> | null
+    if (typeof baseline !== 'object' || baseline === null) throw new Error('it is no object')
     for (const id of Object.keys(promises)) if (!verdicts.has(baseline[id])) throw new Error(`it has no verdict on '${id}'`)
     return baseline as Baseline
   } catch (error) {

@@ -1,7 +1,7 @@
 import { appendFileSync } from 'node:fs'
 import type { Reporter, TestModule } from 'vitest/node'
 import { card, markdown, type Report } from './card.ts'
-import type { Scale } from './examination.ts'
+import type { Scale } from './scale.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -33,6 +33,11 @@ export default class Card implements Reporter {
       return
     }
     console.log(card(this.report))
-    if (GITHUB_STEP_SUMMARY) appendFileSync(GITHUB_STEP_SUMMARY, markdown(this.report))
+    if (!GITHUB_STEP_SUMMARY) return
+    try {
+      appendFileSync(GITHUB_STEP_SUMMARY, markdown(this.report))
+    } catch (error) {
+      console.error(`The summary cannot be written: ${(error as Error).message}`)
+    }
   }
 }

@@ -2,6 +2,7 @@ import { styleText } from 'node:util'
 import { type Baseline, changesIn } from './baseline.ts'
 import type { Evidence } from './examination.ts'
 import { type Finding, judge, promises, timeoutOf, type Verdict } from './findings.ts'
+import { usual } from './scale.ts'
 import type { Subject } from './subject.ts'
 
 /** What an examination came to: all that a card tells. It is plain data, so that a test can hand it to a reporter. */
@@ -13,6 +14,8 @@ export type Report = {
   /** What it says of its settings, and what was observed of them, one phrase each; empty if nothing. */
   says: string[]
   observed: string[]
+  /** How the examination was made, where it was not as the promises are told; empty if it was. */
+  scale: string
   adapter: Evidence['adapter']
   findings: Finding[]
   /** What a baseline says otherwise, one sentence each; `undefined` without a baseline. */
@@ -33,7 +36,14 @@ export function reportOf({ reference }: Subject, evidence: Evidence, baseline?: 
   const findings = judge(evidence)
   const changes = baseline && changesIn(findings, baseline)
   const says = Object.entries(description.settings ?? {}).map(([setting, value]) => `${setting} ${value}`)
-  return { reference, name: nameOf(description), says, observed: observations(evidence), adapter, findings, changes }
+  const name = nameOf(description)
+  return { reference, name, says, observed: observations(evidence), scale: scaleOf(evidence), adapter, findings, changes }
+}
+
+/** With how many, if not with eight and fifty. */
+function scaleOf({ scale: { crowd, rounds } }: Evidence): string {
+  if (crowd === usual.crowd && rounds === usual.rounds) return ''
+  return `with ${crowd} processes, and ${rounds} ${rounds === 1 ? 'increment' : 'increments'} each, for eight and fifty`
 }
 
 /** What the evidence tells of the settings, in phrases. */
@@ -41,13 +51,17 @@ function observations(evidence: Evidence): string[] {
   const { settings } = evidence
   if (!('journalMode' in settings)) return []
   const timeout = timeoutOf(evidence)
-  const waits = timeout === 0 ? 'does not wait for a lock' : timeout && `waits ${(timeout / 1_000).toFixed(1)} s for a lock`
+  const waits = timeout === 0 ? 'does not wait for a lock' : timeout && `waits ${secondsOf(timeout)} for a lock`
   const begins =
     settings.begins === 'not at all' ? 'nothing binds its write to its read' : `a transaction begins ${settings.begins}`
   return [`journal mode ${settings.journalMode}`, settings.begins && begins, waits].filter(
     (phrase) => phrase !== undefined && phrase !== '',
   ) as string[]
 }
+
+/** `5.0 s`, `0.1 s`, `0.03 s`. */
+const secondsOf = (milliseconds: number) =>
+  `${milliseconds < 950 ? Number((milliseconds / 1_000).toPrecision(1)) : (milliseconds / 1_000).toFixed(1)} s`
 
 /** Who a stack says it is: `Knex 3.3.0 (better-sqlite3 13.2.0)`. */
 export function nameOf({ name = '', versions: { [name]: own, ...others } = {} }: Evidence['description']): string {
@@ -72,11 +86,12 @@ function summary(findings: Finding[]): string {
 
 /** The verdict card, as text for a terminal. */
 export function card(report: Report): string {
-  const { reference, name, says, observed, adapter, findings, changes } = report
+  const { reference, name, says, observed, scale, adapter, findings, changes } = report
   const lines = ['', styleText('bold', name || reference), ...(name ? [styleText('dim', reference)] : [])]
-  if (says.length + observed.length > 0) lines.push('')
+  if (says.length + observed.length + scale.length > 0) lines.push('')
   if (says.length > 0) lines.push(`it says    ${says.join(' · ')}`)
   if (observed.length > 0) lines.push(`observed   ${observed.join(' · ')}`)
+  if (scale) lines.push(`tried      ${scale}`)
   const faulty = adapter.filter(([, met]) => met !== true)
   if (faulty.length > 0) {
     lines.push('', styleText('bold', 'the adapter'))
@@ -112,7 +127,7 @@ function told({ id, verdict, why, cause, chapter }: Finding): string[] {
 
 /** The verdict card in Markdown, for a step's summary. */
 export function markdown(report: Report): string {
-  const { reference, name, says, observed, adapter, findings, changes } = report
+  const { reference, name, says, observed, scale, adapter, findings, changes } = report
   const escaped = (text: string) => text.replaceAll('|', '\\|').replaceAll('<', '&lt;').replaceAll('\n', '<br>')
   const faults = adapter.filter(([, met]) => met !== true).map(([demand, met]) => `| ✗ | ${demand} | ${escaped(`${met}`)} |`)
   const rows = findings.map(({ id, verdict, why, cause, chapter }) => {
@@ -129,6 +144,7 @@ export function markdown(report: Report): string {
     `### ${name || reference}: ${verdictOf(report)}`,
     says.length > 0 ? `It says: ${says.join(' · ')}` : '',
     observed.length > 0 ? `Observed: ${observed.join(' · ')}` : '',
+    scale ? `Tried ${scale}.` : '',
     ['| | promise | seen |', '| :-- | :-- | :-- |', ...(faults.length > 0 ? faults : rows)].join('\n'),
     baseline ?? '',
     '',

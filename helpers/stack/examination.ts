@@ -5,28 +5,14 @@ import { tellsSleep } from '../kernel.ts'
 import { Attempt, type Outcome } from './attempt.ts'
 import type { Instance } from './instance.ts'
 import { inRing, type Ring } from './ring.ts'
+import { type Scale, usual } from './scale.ts'
 import { Sentence, type Subject } from './subject.ts'
-
-/** How the examination is made. */
-export type Scale = {
-  /** Milliseconds that a stack is given to start, to answer what nobody keeps it from, and to end. */
-  patience: number
-  /** Milliseconds that a refusal may take, where the stack does not state how many. */
-  within: number
-  /** Milliseconds that a lock is held, and a process stopped. */
-  hold: number
-  /** How many processes make a crowd, and how many increments each of them makes. */
-  crowd: number
-  rounds: number
-}
-
-export const usual: Scale = { patience: 10_000, within: 10_000, hold: 1_000, crowd: 8, rounds: 50 }
 
 /** What happened in a contest: what became of the increments, and what the counter has counted. */
 export type Contest = {
   outcomes: Outcome[]
   counted: number
-  /** What a newcomer was refused with who asked for the total afterwards, with nobody at work: somebody keeps a lock. */
+  /** What became of a newcomer who asked for the total afterwards, with nobody at work, if it was not told: somebody keeps a lock. */
   stuck?: string
   /** What became of one increment more of each, one after the other, when all was over. */
   next?: Outcome[]
@@ -46,6 +32,7 @@ export type Seen<Sight> = Sight | { skipped: string } | { fault: string }
 
 /** What an examination saw. */
 export type Evidence = {
+  scale: Scale
   description: Description
   /** Each demand on the adapter, in the order they were made; `true`, or the sentence that says what to change. The first fault is the last. */
   adapter: [demand: string, met: true | string][]
@@ -58,8 +45,7 @@ export type Evidence = {
   killed: Seen<Contest>
   stopped: Seen<Contest>
   refusal: Seen<Refusal>
-  /** `outcome`: of an increment while a reader stays; `next`: of the one after it. */
-  commit: Seen<{ outcome: Outcome; next: Outcome; counted: number }>
+  commit: Seen<Beside>
   settings: Seen<Settings>
 }
 
@@ -72,6 +58,17 @@ type Refusal = {
   /** Milliseconds that it had. */
   within: number
   /** What became of the next one, when the lock was gone, and how many were counted. */
+  next: Outcome
+  counted: number
+}
+
+/** What became of an increment while a reader stays. */
+type Beside = {
+  /** `undefined` if it was not answered in time; then it has been answered when the reader had left. */
+  outcome: Outcome | undefined
+  /** Milliseconds that it had. */
+  within: number
+  /** What became of the next one, without the reader, and how many were counted of both. */
   next: Outcome
   counted: number
 }
@@ -101,7 +98,7 @@ export const demands = {
  */
 export async function examine(subject: Subject, scale: Scale = usual, rival?: string): Promise<Evidence> {
   const ring = <Result>(act: (ring: Ring) => Promise<Result>) => inRing(subject, scale.patience, act, rival)
-  const { description, adapter, cannotPause } = await ring((ring) => alone(ring))
+  const { description, adapter, cannotPause } = await ring((ring) => alone(ring, subject))
   const faulty = adapter.find(([, met]) => met !== true)
   const not = faulty ? 'the adapter comes first' : undefined
   const within = description.within ?? scale.within
@@ -134,7 +131,8 @@ export async function examine(subject: Subject, scale: Scale = usual, rival?: st
     scene(not ?? remote, killedAfterwards),
   ])
   const { crowd, killed } = 'crowd' in both ? both : { crowd: both, killed: both }
-  return { description, adapter, between, held, crowd, fresh, confirmedThenKilled, killed, stopped, refusal, commit, settings }
+  const contests = { between, held, crowd, fresh, confirmedThenKilled, killed, stopped, refusal, commit, settings }
+  return { scale, description, adapter, ...contests }
 }
 
 /** As Promise.all, but nothing goes on when it is rejected. */
@@ -146,7 +144,7 @@ async function all<Results extends readonly unknown[]>(
 }
 
 /** The adapter, alone. */
-async function alone({ start }: Ring) {
+async function alone({ start, rival }: Ring, { reference, database }: Subject) {
   const adapter: Evidence['adapter'] = []
   let description: Description = {}
   let cannotPause: string | undefined
@@ -169,8 +167,16 @@ async function alone({ start }: Ring) {
     before = await totalOf(stack)
   })
   await demand('counts', async () => {
+    const witness = database ? await rival(5_000) : undefined
+    const version = async () => (await witness?.says('PRAGMA data_version'))?.[0].data_version // changes when others commit
+    const then = await version()
     confirm(await new Attempt(stack).outcome)
-    expectTotal(await totalOf(stack), before + 1)
+    before += 1
+    expectTotal(await totalOf(stack), before)
+    if (witness && (await version()) === then)
+      throw new Sentence(
+        `${reference} has counted one, and nobody has written to ${database}: --database is to name the file that the application has opened.`,
+      )
   })
   await demand('pauses', async () => {
     if (description.cannot?.pause) {
@@ -183,11 +189,12 @@ async function alone({ start }: Ring) {
     if (outcome.cannot) cannotPause = outcome.cannot
     else {
       confirm(outcome)
+      before += 1
       if (!pauses)
         throw new Sentence(
           'It confirmed {"do":"increment","pause":true} without a pause: between its read and its write it is to answer {"paused":true} and to wait for {"do":"continue"} (a module: to call pause()). If it cannot, it answers {"cannot":"pause","because":"…"}.',
         )
-      expectTotal(await totalOf(stack), before + 2)
+      expectTotal(await totalOf(stack), before)
     }
   })
   await demand('ends', () => stack.end())
@@ -195,7 +202,7 @@ async function alone({ start }: Ring) {
     const other = await start()
     expectTotal(
       await totalOf(other),
-      before + (cannotPause ? 1 : 2),
+      before,
       'after another process of it had counted so far: is the path of the database, its last argument, the file it opens?',
     )
   })
@@ -204,25 +211,24 @@ async function alone({ start }: Ring) {
 
 /** Another process writes between its read and its write. */
 async function inBetween(ring: Ring): Promise<Contest> {
-  const [one, other] = [await ring.start(), await ring.start()]
-  const before = await ready(one, other)
+  const { members, before } = await ready(ring, 2)
+  const [one, other] = members
   const first = new Attempt(one, 'hold')
   await first.pauses
   const second = new Attempt(other)
   await second.settles()
   first.go()
   const contest = await audit(ring, before, [await first.outcome, await second.outcome])
-  return contest.stuck ? contest : { ...contest, next: await inTurn([one, other]) }
+  return contest.stuck ? contest : { ...contest, next: await inTurn(members) }
 }
 
 /** Somebody else holds the write lock for a while. */
 async function heldUp(ring: Ring, { hold }: Scale): Promise<Contest & { early: boolean }> {
-  const one = await ring.start()
-  const before = await ready(one)
+  const { one, before } = await ready(ring)
   const holder = await ring.rival(5_000)
   await holder.says('BEGIN IMMEDIATE')
   const attempt = new Attempt(one, 'plainly', hold)
-  const first = await Promise.race([attempt.outcome, pause(hold, undefined)])
+  const first = await within(hold, attempt.outcome)
   await holder.says('ROLLBACK')
   const early = first?.verdict === 'confirmed'
   return { ...(await audit(ring, before, [await attempt.outcome])), early }
@@ -239,8 +245,7 @@ async function crowded(
   pauses: boolean,
   remote: string | undefined,
 ): Promise<{ crowd: Contest; killed: Seen<Contest> }> {
-  const members = await Promise.all(Array.from({ length: crowd }, ring.start))
-  const before = await ready(...members)
+  const { members, before } = await ready(ring, crowd)
 
   const outcomes = await atOnce(members, pauses, patience)
   for (let round = 1; round < rounds; round += 1) {
@@ -295,8 +300,7 @@ async function freshFile(ring: Ring, { crowd }: Scale): Promise<Contest & { open
 
 /** Its process is killed as soon as it has confirmed. */
 async function killedAfterwards(ring: Ring): Promise<Contest> {
-  const one = await ring.start()
-  const before = await ready(one)
+  const { one, before } = await ready(ring)
   const outcome = await new Attempt(one).outcome
   await one.kill()
   return audit(ring, before, [outcome])
@@ -304,14 +308,14 @@ async function killedAfterwards(ring: Ring): Promise<Contest> {
 
 /** One is stopped between its read and its write, for a while; another comes meanwhile. */
 async function stoppedInBetween(ring: Ring, { hold }: Scale): Promise<Contest> {
-  const [one, other] = [await ring.start(), await ring.start()]
-  const before = await ready(one, other)
+  const { members, before } = await ready(ring, 2)
+  const [one, other] = members
   const first = new Attempt(one, 'hold')
   await first.pauses
-  one.signal('SIGSTOP')
+  await one.signal('SIGSTOP')
   const second = new Attempt(other, 'plainly', hold)
   await Promise.all([pause(hold), second.settles()])
-  one.signal('SIGCONT')
+  await one.signal('SIGCONT')
   first.go()
   return audit(ring, before, [await first.outcome, await second.outcome])
 }
@@ -320,48 +324,63 @@ async function stoppedInBetween(ring: Ring, { hold }: Scale): Promise<Contest> {
  * Somebody else holds the lock until it is refused; and then its connection is used again. BEGIN EXCLUSIVE, for with a rollback journal it
  * keeps even readers waiting: one that has read before it meets a lock does not wait, whatever its timeout (chapter 30).
  */
-async function refused(ring: Ring, within: number): Promise<Refusal> {
-  const one = await ring.start()
-  const before = await ready(one)
+async function refused(ring: Ring, limit: number): Promise<Refusal> {
+  const { one, before } = await ready(ring)
   const holder = await ring.rival(5_000)
   const { waited: usually } = await new Attempt(one).outcome // so long it takes with nobody else there, on this machine, now
   await holder.says('BEGIN EXCLUSIVE')
-  const late = within * 1.2 + 1_000
+  const late = lateFor(limit)
   const attempt = new Attempt(one, 'plainly', late)
   await attempt.settles()
   const slept = tellsSleep ? !attempt.isAnswered : undefined
-  const outcome = await Promise.race([attempt.outcome, pause(late, undefined)])
+  const outcome = await within(late, attempt.outcome)
   await holder.says('ROLLBACK')
   const last = await attempt.outcome
   const next = await new Attempt(one).outcome
   const { counted } = await audit(ring, before + 1, [])
   const atOnce = slept !== true && outcome !== undefined && (outcome.took ?? outcome.waited) < 5 * usually + 200
-  return { outcome, atOnce, within, next, counted: counted - (outcome ? 0 : Number(last.verdict === 'confirmed')) }
+  return { outcome, atOnce, within: limit, next, counted: counted - (outcome ? 0 : Number(last.verdict === 'confirmed')) }
 }
 
 /**
  * Somebody reads, and stays until it has been answered: with a rollback journal its COMMIT is refused (chapter 61), in WAL mode it is not. Then
  * its connection is used again.
  */
-async function readBeside(ring: Ring, within: number) {
-  const one = await ring.start()
-  const before = await ready(one)
+async function readBeside(ring: Ring, limit: number): Promise<Beside> {
+  const { one, before } = await ready(ring)
   const reader = await ring.rival(5_000)
   await reader.says('BEGIN')
   await reader.says('SELECT count(*) FROM sqlite_schema')
-  const outcome = await new Attempt(one, 'plainly', within * 1.2).outcome
+  const late = lateFor(limit)
+  const attempt = new Attempt(one, 'plainly', late)
+  const outcome = await within(late, attempt.outcome)
   await reader.says('COMMIT')
+  await attempt.outcome
   const next = await new Attempt(one).outcome
   await one.kill() // what it has not committed is gone with it
   const { counted } = await audit(ring, before, [])
-  return { outcome, next, counted }
+  return { outcome, within: limit, next, counted }
+}
+
+/** Beyond how many milliseconds one is late who is to be answered within so many. */
+const lateFor = (limit: number) => limit * 1.2 + 1_000
+
+/** What the promise is fulfilled with; `undefined` if it is still pending after so many milliseconds. */
+async function within<Result>(limit: number, promise: Promise<Result>): Promise<Result | undefined> {
+  const over = new AbortController()
+  const late = pause(limit, undefined, { signal: over.signal })
+  late.catch(() => {}) // it is called off
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    over.abort()
+  }
 }
 
 /** The journal mode, how it begins a transaction, and whether it can read while somebody writes. */
-async function observed({ start, rival }: Ring, pauses: boolean): Promise<Settings> {
-  const one = await start()
-  await ready(one)
-  const other = await rival(0)
+async function observed(ring: Ring, pauses: boolean): Promise<Settings> {
+  const { one } = await ready(ring)
+  const other = await ring.rival(0)
   const [row] = (await other.says('PRAGMA journal_mode')) as { journal_mode: string }[]
   if (!row) throw new Error('the rival answers, and runs nothing: PRAGMA journal_mode has no row')
   const { journal_mode: journalMode } = row
@@ -370,10 +389,10 @@ async function observed({ start, rival }: Ring, pauses: boolean): Promise<Settin
     const why = 'with a rollback journal, a writer that commits keeps readers waiting (chapter 61)'
     return { journalMode, begins, reader: { skipped: why } }
   }
-  const writer = await rival(5_000)
+  const writer = await ring.rival(5_000)
   await writer.says('BEGIN EXCLUSIVE')
   const total = one.ask({ do: 'total' }).catch((error) => ({ refused: error.message }))
-  const answer = await Promise.race([total, pause(2_000, undefined)])
+  const answer = await within(2_000, total)
   await writer.says('ROLLBACK')
   await total
   return { journalMode, begins, reader: { answer } }
@@ -397,20 +416,29 @@ async function beginningOf(one: Instance, other: Awaited<ReturnType<Ring['rival'
   return begins
 }
 
-/** Asks each for its total, one after the other, so that all are up and have opened the database. Returns the total to begin with. */
-async function ready(...instances: Instance[]): Promise<number> {
-  let total = 0
-  for (const instance of instances) total = await totalOf(instance)
-  return total
+/**
+ * Starts so many processes, and has each tell its total before the next one comes, for there may be one that cannot share its start. Returns them,
+ * the first of them, and the total to begin with.
+ */
+async function ready({ start }: Ring, number = 1): Promise<{ members: Instance[]; one: Instance; before: number }> {
+  const members: Instance[] = []
+  let before = 0
+  while (members.length < number) {
+    const member = await start()
+    before = await totalOf(member)
+    members.push(member)
+  }
+  return { members, one: members[0], before }
 }
 
 /** What was counted, as a process tells that did not take part. Who keeps it from telling is killed first. */
 async function audit({ start, clear }: Ring, before: number, outcomes: Outcome[]): Promise<Contest> {
   const newcomer = await start()
   const { verdict, code, message } = await new Attempt(newcomer, 'plainly', 0, 'total').outcome
-  if (verdict !== 'refused') return { outcomes, counted: (await totalOf(newcomer)) - before }
+  if (verdict === 'confirmed') return { outcomes, counted: (await totalOf(newcomer)) - before }
   await clear()
-  return { outcomes, counted: (await totalOf(await start())) - before, stuck: `${code}: ${message}` }
+  const stuck = code ? `${code}: ${message}` : message
+  return { outcomes, counted: (await totalOf(await start())) - before, stuck }
 }
 
 async function totalOf(stack: Instance): Promise<number> {
@@ -427,7 +455,7 @@ function confirm({ verdict, code, message }: Outcome): void {
 }
 
 function expectTotal(total: number, expected: number, when = ''): void {
-  if (total !== expected) throw new Sentence(`Its total is ${total}, and not ${expected}, ${when}`)
+  if (total !== expected) throw new Sentence(`Its total is ${total}, and not ${expected}${when && `, ${when}`}`)
 }
 
 /** Reads what it says of itself. One that does not know the question says nothing. */

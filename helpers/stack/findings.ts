@@ -18,7 +18,7 @@ export type Verdict = 'kept' | 'broken' | 'not promised' | 'not tried'
 /** Every promise, in the order they are told: the sentence to its id. */
 export const promises = {
   'progress between': 'nobody is turned away when another process writes between its read and its write',
-  'progress held': 'nobody is turned away when another process holds the lock for a second',
+  'progress held': 'nobody is turned away when another process holds the lock for more than a second',
   'progress crowd': 'nobody is turned away when eight processes make fifty increments each',
   'progress fresh': 'nobody is turned away when eight processes at once open a fresh database',
   'safety between': 'what is confirmed is counted, and nothing else, when another process writes between its read and its write',
@@ -59,6 +59,7 @@ export function judge(evidence: Evidence): Finding[] {
   const { between, held, crowd, fresh, confirmedThenKilled, killed, stopped, refusal, commit } = evidence
   const settings = 'begins' in evidence.settings ? evidence.settings : undefined
   const timeout = timeoutOf(evidence)
+  const inWal = settings?.journalMode === 'wal'
   const reader = settings ? settings.reader : (evidence.settings as Seen<never>)
   const unpromised = evidence.description.promisesNot?.progress
   const progress = (id: PromiseId, seen: Seen<Contest>, cause: (outcome: Outcome) => Cause): Finding => {
@@ -73,7 +74,7 @@ export function judge(evidence: Evidence): Finding[] {
     progress('progress between', between, (outcome) => causeOfRefusal(outcome, timeout, settings?.begins)),
     progress('progress held', held, (outcome) => causeOfRefusal(outcome, timeout, settings?.begins)),
     progress('progress crowd', crowd, (outcome) => causeOfRefusal(outcome, timeout, settings?.begins)),
-    progress('progress fresh', withOpenings(fresh), (outcome) => causeAtFirstOpening(outcome, timeout)),
+    progress('progress fresh', withOpenings(fresh), (outcome) => causeAtFirstOpening(outcome, timeout, inWal)),
     safety('safety between', between),
     safety('safety held', held, ({ early }: { early: boolean }) => (early ? swallowed : undefined)),
     safety('safety crowd', crowd),
@@ -82,25 +83,28 @@ export function judge(evidence: Evidence): Finding[] {
     safety('safety killed', killed),
     safety('safety stopped', stopped),
     judged('manners refusal', refusal, ({ outcome, within }) => {
-      if (!outcome) return { why: `after ${within} ms it was still waiting`, ...because(63, waitsForEver) }
+      if (!outcome) return stillWaiting(within)
       if (outcome.verdict === 'confirmed') return swallowed
       const seen = `${toldOf(outcome)}, after ${Math.round(outcome.waited)} ms`
-      return outcome.verdict === 'refused'
-        ? seen
-        : { why: seen, ...because(68, 'It ends when it is refused. Catch the error, and answer with it.') }
+      return outcome.verdict === 'refused' ? seen : { why: seen, ...causeOfSilence(outcome) }
     }),
     judged('manners usable', refusal, ({ outcome, next, counted }) => {
       const contests = [between, crowd].flatMap((contest) => ('next' in contest && contest.next) || [])
       const stuck = [outcome?.verdict === 'refused' && next, ...contests].find((next) => next && next.verdict !== 'confirmed')
-      if (stuck) return { why: `the next increment, with nobody else at work: ${toldOf(stuck)}`, ...because(65, keepsLock) }
+      const cause = stuck && (stuck.verdict === 'refused' ? because(65, keepsLock) : causeOfSilence(stuck))
+      if (cause) return { why: `the next increment, with nobody else at work: ${toldOf(stuck)}`, ...cause }
       const stays = [between, crowd, fresh].flatMap((contest) => ('stuck' in contest && contest.stuck) || [])[0]
-      if (stays) return { why: `with nobody at work, a newcomer who reads is refused: ${stays}`, ...because(65, keepsLock) }
+      if (stays) return { why: `with nobody at work, a newcomer who reads is turned away: ${stays}`, ...because(65, keepsLock) }
+      if (outcome?.verdict === 'unknown') return { skipped: 'it did not live to see the end of it' }
       if (outcome?.verdict !== 'refused') return { skipped: 'it was not refused' }
       if (counted === 1) return 'the next increment was confirmed, and counted'
       return { why: `the next increment was confirmed, and the counter went up by ${counted}`, ...because(68, noRollback) }
     }),
-    judged('manners commit', commit, ({ outcome, next, counted }) => {
+    judged('manners commit', commit, ({ outcome, within, next, counted }) => {
+      if (!outcome) return stillWaiting(within)
       const seen = [outcome, next].map(toldOf).join('; and then: ')
+      const silent = [outcome, next].find(({ verdict }) => verdict === 'unknown')
+      if (silent) return { why: seen, ...causeOfSilence(silent) }
       if (next.verdict !== 'confirmed') return { why: seen, ...because(61, noRollbackOfCommit) }
       const confirmed = [outcome, next].filter(({ verdict }) => verdict === 'confirmed').length
       if (counted === confirmed) return seen
@@ -109,7 +113,9 @@ export function judge(evidence: Evidence): Finding[] {
     }),
     judged('manners reader', reader, ({ answer }) => {
       if (typeof answer?.total === 'number') return 'its total, while another process held the write lock'
-      const seen = answer ? JSON.stringify(answer) : 'it waited, while another process held the write lock'
+      const { refused, message } = answer ?? {}
+      const told = refused ? `${refused}: ${message}` : JSON.stringify(answer)
+      const seen = `${answer ? told : 'it waited'}, while another process held the write lock`
       return {
         why: seen,
         ...because(62, 'It writes, or takes the write lock, to read. Read outside of a transaction, or in a deferred one.'),
@@ -127,7 +133,8 @@ type Judgement = string | ({ why: string } & Cause) | { skipped: string }
 function judged<Sight extends object>(id: PromiseId, seen: Seen<Sight>, judge: (sight: Sight) => Judgement): Finding {
   if ('skipped' in seen) return { id, verdict: 'not tried', why: seen.skipped }
   // Where it kept the contest from its end, nobody knows what was counted.
-  if ('fault' in seen) return { id, verdict: id.startsWith('safety') ? 'not tried' : 'broken', why: seen.fault }
+  if ('fault' in seen && id.startsWith('safety')) return { id, verdict: 'not tried', why: seen.fault }
+  if ('fault' in seen) return { id, verdict: 'broken', why: seen.fault, ...(tellsOfLock(seen.fault) && because(65, keepsLock)) }
   const judgement = judge(seen)
   if (typeof judgement === 'string') return { id, verdict: 'kept', why: judgement }
   if ('skipped' in judgement) return { id, verdict: 'not tried', why: judgement.skipped }
@@ -162,6 +169,7 @@ const tooEarly = 'It swallows the error, or confirms before its COMMIT. Answer w
 const swallowed = { why: 'it confirmed, while another process held the write lock', ...because(72, tooEarly) }
 const waitsForEver =
   'Its busy timeout is longer than that, or it retries without end. State how long a refusal may take ("within"), or let it end.'
+const stillWaiting = (within: number) => ({ why: `after ${within} ms it was still waiting`, ...because(63, waitsForEver) })
 const noRollback = 'Its transaction stays open after a refusal. ROLLBACK, whatever was refused.'
 
 /**
@@ -169,7 +177,8 @@ const noRollback = 'Its transaction stays open after a refusal. ROLLBACK, whatev
  * first, in WAL mode: then it does not wait at all, whatever its timeout (chapter 30).
  */
 export function timeoutOf({ refusal, settings }: Evidence): number | undefined {
-  if (!('outcome' in refusal) || refusal.outcome?.verdict !== 'refused') return undefined
+  if (!('outcome' in refusal) || !refusal.outcome || refusal.outcome.verdict === 'confirmed') return undefined
+  if (!isRefusal(refusal.outcome)) return undefined
   if ('begins' in settings && settings.begins === 'as a reader' && settings.journalMode === 'wal') return undefined
   return refusal.atOnce ? 0 : Math.round(refusal.outcome.waited)
 }
@@ -181,10 +190,11 @@ const noRollbackOfCommit =
 
 /** Why somebody was turned away who had to share. */
 function causeOfRefusal(outcome: Outcome, timeout: number | undefined, begins: Beginning | undefined): Cause {
-  const { code, message, took, waited } = outcome
-  if (code === undefined) return because(68, `It gives no answer that is one: ${message.split('\n')[0]}`)
-  if (!/busy|locked/i.test(`${code} ${message}`))
-    return because(68, 'It fails for another reason than a lock: its message says which.')
+  const { verdict, took, waited } = outcome
+  if (!isRefusal(outcome))
+    return verdict === 'unknown'
+      ? causeOfSilence(outcome)
+      : because(68, 'It fails for another reason than a lock: its message says which.')
   if (begins === undefined && timeout !== 0 && (took ?? waited) < (timeout ?? 1_000) / 2)
     return because(
       30,
@@ -199,18 +209,43 @@ function causeOfRefusal(outcome: Outcome, timeout: number | undefined, begins: B
       30,
       'What has read does not wait for the lock, and may not write once another has written, however long its timeout. Begin with BEGIN IMMEDIATE.',
     )
-  const how = timeout ? `, ${timeout} ms,` : ''
-  return because(63, `Its busy timeout${how} is shorter than its turn was late. Set a longer one, or hold the lock for less.`)
+  return tooShort(timeout)
 }
 
-function causeAtFirstOpening(outcome: Outcome, timeout: number | undefined): Cause {
-  if (timeout === 0 || outcome.code === undefined || !/busy|locked/i.test(`${outcome.code} ${outcome.message}`))
-    return causeOfRefusal(outcome, timeout, undefined)
+const tooShort = (timeout: number | undefined) => {
+  const how = timeout ? `, ${timeout} ms,` : ''
+  return because(63, `Its busy timeout${how} was over before its turn came. Set a longer one, or hold the lock for less.`)
+}
+
+/** Why there is nothing that can be called an answer. */
+const causeOfSilence = (outcome: Outcome) =>
+  isRefusal(outcome)
+    ? because(68, 'It ends when it is refused. Catch the error, and answer with it.')
+    : because(68, `It gives no answer that is one: ${outcome.message.split('\n')[0]}`)
+
+/** Whether it was turned away by a lock, whatever it made of it: some that are refused end, and say why on stderr. */
+const isRefusal = ({ code = '', message }: Outcome) => tellsOfLock(`${code} ${message}`)
+const tellsOfLock = (text: string) => /busy|lock/i.test(text)
+
+function causeAtFirstOpening(outcome: Outcome, timeout: number | undefined, inWal: boolean): Cause {
+  if (timeout === 0 || !isRefusal(outcome)) return causeOfRefusal(outcome, timeout, undefined)
+  const { waited, took = inWal ? 0 : waited } = outcome // how long a program waited, or took to start, nobody knows
+  if (timeout && took > timeout * 0.8) return tooShort(timeout)
+  if (!inWal)
+    return because(66, 'A statement before PRAGMA busy_timeout does not wait. Set the timeout first, as the database is opened.')
   return because(
     66,
     'The switch to WAL does not wait for one who writes, whatever the timeout; nor does a statement before PRAGMA busy_timeout. Set the timeout first, and switch once, when the database is made; or take SQLITE_BUSY from the switch for "try again".',
   )
 }
 
-const toldOf = ({ code, message, verdict }: Outcome) => (verdict === 'refused' ? `${code}: ${message}` : message)
+const toldOf = ({ code, message, verdict }: Outcome) => (verdict === 'refused' ? `${code}: ${message}` : brief(message))
+
+/** What happened instead of an answer, in a line: what it did, and what it said of a lock, or last. */
+function brief(message: string): string {
+  const [happened, , ...stderr] = message.split('\n')
+  const said = stderr.findLast((line) => /error.*lock/i.test(line)) ?? stderr.at(-1)
+  return [happened.split('. It is to')[0], said?.trim()].filter(Boolean).join(': ')
+}
+
 const after = ({ took, waited }: Outcome) => ((took ?? waited) < 100 ? 'at once' : `after ${Math.round(took ?? waited)} ms`)

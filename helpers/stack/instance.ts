@@ -1,8 +1,9 @@
 import type { Socket } from 'node:net'
 import { createInterface } from 'node:readline'
+import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { execa, type ResultPromise } from 'execa'
-import { familyOf, sleepsInBusyHandler, tellsSleep, threadsOf } from '../kernel.ts'
+import { familyOf, isStopped, runs, sleepsInBusyHandler, tellsProcesses, tellsSleep, threadsOf } from '../kernel.ts'
 import { Sentence, type Subject } from './subject.ts'
 
 type Answer = Record<string, unknown>
@@ -16,6 +17,7 @@ const compileCache = fileURLToPath(new URL('../../node_modules/.cache/node-compi
 export class Instance {
   readonly #process: ResultPromise<{ reject: false; stdin: 'pipe'; buffer: { stdout: false } }>
   readonly #patience: number
+  readonly #isPage: boolean
   #question: { about: string; answer: (answer: Answer) => void; refuse: (reason: Error) => void } | undefined
   #last = 'anything'
   #failure: Sentence | undefined
@@ -25,6 +27,7 @@ export class Instance {
   /** Starts it. `patience`: milliseconds within which an answer, or the end, is to come. */
   constructor({ command: [file, ...args], folder, kind }: Subject, database: string, patience: number) {
     this.#patience = patience
+    this.#isPage = kind === 'url'
     this.#process = execa(file, [...args, database], {
       cwd: folder,
       stdin: 'pipe',
@@ -70,7 +73,8 @@ export class Instance {
     const about = JSON.stringify(request)
     const limit = this.#patience + grace
     const timer = setTimeout(() => {
-      this.#fail(`It did not answer ${about} within ${limit} ms: read a line, answer with a line, and flush it.`)
+      const advice = this.#isPage ? 'is it at work on something else?' : 'read a line, answer with a line, and flush it.'
+      this.#fail(`It did not answer ${about} within ${limit} ms: ${advice}`)
       this.kill()
     }, limit)
     this.#last = about
@@ -87,10 +91,12 @@ export class Instance {
     return promise
   }
 
-  /** Stops it, lets it go on, or kills it, with whatever it has started. */
+  /** Stops it, lets it go on, or kills it, with whatever it has started. Resolves when it is stopped, or gone. */
   async signal(signal: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL'): Promise<void> {
     if (signal === 'SIGKILL') return this.kill()
-    process.kill(-(this.#process.pid as number), signal)
+    const pid = this.#process.pid as number
+    process.kill(-pid, signal)
+    while (signal === 'SIGSTOP' && tellsProcesses && runs(pid) && !isStopped(pid)) await pause(1)
   }
 
   /** Resolves when it is gone, with what it had started. */

@@ -1,5 +1,6 @@
 import { Child } from '../child.ts'
 import { freshDatabase, outliveNone } from '../fresh-database.ts'
+import { engage, release } from '../troupe.ts'
 import { Instance } from './instance.ts'
 import { Sentence, type Subject } from './subject.ts'
 
@@ -21,20 +22,21 @@ type Rival = {
 }
 
 /**
- * Has processes of the stack act on a database; they are gone afterwards, and so is it. `patience`: see `Instance`. `program`: that of
- * `fixtures/` which plays the rival.
+ * Has processes of the stack act on a database; they are gone afterwards, and so is it. `patience`: see `Instance`. `program`: one of
+ * `fixtures/` that plays the rival in the place of a contender.
  */
 export async function inRing<Result>(
   subject: Subject,
   patience: number,
   act: (ring: Ring) => Promise<Result>,
-  program = 'contender.ts',
+  program?: string,
 ): Promise<Result> {
   const { file, remove } = await freshDatabase()
   const path = subject.database ?? file
   const ends: (() => Promise<unknown>)[] = []
 
   const instances: Instance[] = []
+  const rivals: Child[] = []
 
   async function start(): Promise<Instance> {
     const instance = new Instance(subject, path, patience)
@@ -49,8 +51,9 @@ export async function inRing<Result>(
   }
 
   async function rival(timeout: number): Promise<Rival> {
-    const child = new Child('the rival', program, path, '--timeout', `${timeout}`)
-    ends.push(() => child.kill())
+    const args = [path, '--timeout', `${timeout}`]
+    const child = program ? new Child('the rival', program, ...args) : engage('the rival', 'better-sqlite3', args)
+    rivals.push(child)
     await child.ready
     const ask = async (sql: string) => {
       const { code, message, rows } = await child.ask({ sql }, `\`${sql}\``, timeout)
@@ -69,9 +72,13 @@ export async function inRing<Result>(
   }
 
   try {
-    return await act({ start, clear, rival })
+    const result = await act({ start, clear, rival })
+    await release(rivals)
+    rivals.length = 0
+    return result
   } finally {
     for (const end of ends) await end()
+    for (const rival of rivals) await rival.kill()
     await remove()
   }
 }

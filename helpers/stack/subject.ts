@@ -1,5 +1,5 @@
 import { existsSync, statSync } from 'node:fs'
-import { delimiter, extname, join, resolve } from 'node:path'
+import { delimiter, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseCommandString } from 'execa'
 
@@ -31,9 +31,10 @@ export function subjectOf(reference: string, folder: string): Subject {
     if (!URL.canParse(reference)) throw new Sentence(`'${reference}' is not a URL.`)
     return { reference, kind: 'url', command: [process.execPath, program('stack-url.ts'), reference], folder }
   }
-  const [file] = reference.split('#')
-  if (/^\.[cm]?[jt]s$/.test(extname(file)) && words.length === 1) {
-    if (!existsSync(resolve(folder, file))) throw new Sentence(`There is no file '${file}' in ${folder}.`)
+  const [, file] = /^(.+\.[cm]?[jt]s)(?:#([^#/]+))?$/.exec(reference) ?? []
+  const exists = file !== undefined && existsSync(resolve(folder, file))
+  if (exists || (file && words.length === 1)) {
+    if (!exists) throw new Sentence(`There is no file '${file}' in ${folder}.`)
     return { reference, kind: 'module', command: [process.execPath, program('stack-host.ts'), reference], folder }
   }
   if (!runnable(words[0], folder)) {

@@ -2,9 +2,10 @@ import { fileURLToPath } from 'node:url'
 import type { TestContext } from 'vitest'
 import type { Outcome } from './attempt.ts'
 import { nameOf } from './card.ts'
-import { type Beginning, examine, type Scale, usual } from './examination.ts'
+import { type Beginning, examine } from './examination.ts'
 import { judge, type PromiseId, timeoutOf, type Verdict } from './findings.ts'
 import { inRing } from './ring.ts'
+import { type Scale, usual } from './scale.ts'
 import { type Subject, subjectOf } from './subject.ts'
 
 /** What is seen of a library: as it comes, or with its own way out. */
