@@ -226,6 +226,12 @@ describe.concurrent('A stack that is bad in one way', { tags: ['q51'], timeout: 
     })
   })
 
+  test('one that trusts its lease loses an update when it is stopped for longer than that', async () => {
+    const stack = `${process.execPath} fixtures/bad-stacks/trusts-its-lease.ts`
+    const { report, broken } = await look(stack, { ...small, hold: 1_000 })
+    expect(broken).toContain('safety stopped')
+    expect(finding(report, 'safety stopped')?.why).toBe('2 confirmed, 1 counted: 1 lost')
+  })
   test('one that logs to stdout is told what stdout is for', async () => {
     const { fault } = await look('fixtures/bad-stacks/talks-on-stdout.ts')
     expect(fault).toBe(
