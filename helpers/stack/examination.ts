@@ -446,7 +446,8 @@ async function totalOf(stack: Instance): Promise<number> {
   if (typeof answer.total === 'number') return answer.total
   if (typeof answer.refused === 'string')
     throw new Sentence(`It refused to tell its total, with nobody at work: ${answer.refused}: ${answer.message}`)
-  throw new Sentence(`It answered {"do":"total"} with ${JSON.stringify(answer)}: the answer is {"total":1}.`)
+  const twice = answer.confirmed === true ? ' Or has it answered the increment twice?' : ''
+  throw new Sentence(`It answered {"do":"total"} with ${JSON.stringify(answer)}: the answer is {"total":1}.${twice}`)
 }
 
 function confirm({ verdict, code, message }: Outcome): void {
