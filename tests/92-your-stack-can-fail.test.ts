@@ -152,7 +152,9 @@ describe.concurrent('A stack that is bad in one way', { tags: ['q51'], timeout: 
       expect(seen.broken).toEqual(['manners usable', 'manners commit'])
     })
     test('two are counted after one was refused and one was confirmed', () => {
-      expect(finding(seen.report, 'manners usable')?.why).toBe('the next increment was confirmed, and the counter went up by 2')
+      expect(finding(seen.report, 'manners usable')?.why).toBe(
+        'when it was refused its read, the next increment was confirmed, and the counter went up by 2',
+      )
       expect(finding(seen.report, 'manners commit')?.why).toBe('SQLITE_BUSY: database is locked; and then: confirmed; 2 counted')
     })
   })

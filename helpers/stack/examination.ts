@@ -44,32 +44,23 @@ export type Evidence = {
   confirmedThenKilled: Seen<Contest>
   killed: Seen<Contest>
   stopped: Seen<Contest>
-  refusal: Seen<Refusal>
-  commit: Seen<Beside>
+  /** Of one that met BEGIN EXCLUSIVE. `atOnce`: it did not wait: nobody saw it asleep, and it took no longer than it takes anyway. */
+  refusal: Seen<Refusal & { atOnce: boolean }>
+  /** Of one that met BEGIN IMMEDIATE. `couldCommit`: the one who had said that could then say COMMIT. */
+  write: Seen<Refusal & { couldCommit: boolean }>
+  /** Of one that met a reader. */
+  commit: Seen<Refusal>
   settings: Seen<Settings>
 }
 
-/** What became of an increment that met a lock that stays. */
-type Refusal = {
-  /** `undefined` if it was not answered in time. */
-  outcome: Outcome | undefined
-  /** Whether it did not wait: nobody saw it asleep, and it took no longer than it takes anyway. */
-  atOnce: boolean
-  /** Milliseconds that it had. */
-  within: number
-  /** What became of the next one, when the lock was gone, and how many were counted. */
-  next: Outcome
-  counted: number
-}
-
-/** What became of an increment while a reader stays. */
-type Beside = {
-  /** `undefined` if it was not answered in time; then it has been answered when the reader had left. */
+/** What became of an increment that met a lock, or a reader, that stays, and of the one after it, with nobody else at work. */
+export type Refusal = {
+  /** `undefined` if it was not answered in time: then it was answered later, when nobody was in its way any more. */
   outcome: Outcome | undefined
   /** Milliseconds that it had. */
   within: number
-  /** What became of the next one, without the reader, and how many were counted of both. */
   next: Outcome
+  /** How many were counted of both. */
   counted: number
 }
 
@@ -107,7 +98,7 @@ export async function examine(subject: Subject, scale: Scale = usual, rival?: st
   const noSignals = process.platform === 'win32' ? 'Windows does not stop processes' : undefined
   const noPause = cannotPause && `it does not pause: ${cannotPause}`
 
-  const limit = pLimit(remote ? 1 : 3) // an application that is running has one database for all of them
+  const limit = pLimit(remote ? 1 : 4) // an application that is running has one database for all of them
   const scene = async <Sight>(reason: string | undefined, act: (ring: Ring) => Promise<Sight>): Promise<Seen<Sight>> => {
     if (reason) return { skipped: reason }
     try {
@@ -119,8 +110,9 @@ export async function examine(subject: Subject, scale: Scale = usual, rival?: st
   }
 
   // Those that wait for long come first; the others are played meanwhile.
-  const [refusal, commit, fresh, held, stopped, both, between, settings, confirmedThenKilled] = await all([
+  const [refusal, write, commit, fresh, held, stopped, both, between, settings, confirmedThenKilled] = await all([
     scene(not ?? noFile, (ring) => refused(ring, within)),
+    scene(not ?? noFile, (ring) => refusedToWrite(ring, within)),
     scene(not ?? noFile, (ring) => readBeside(ring, within)),
     scene(not ?? remote, (ring) => freshFile(ring, scale)),
     scene(not ?? noFile, (ring) => heldUp(ring, scale)),
@@ -131,7 +123,7 @@ export async function examine(subject: Subject, scale: Scale = usual, rival?: st
     scene(not ?? remote, killedAfterwards),
   ])
   const { crowd, killed } = 'crowd' in both ? both : { crowd: both, killed: both }
-  const contests = { between, held, crowd, fresh, confirmedThenKilled, killed, stopped, refusal, commit, settings }
+  const contests = { between, held, crowd, fresh, confirmedThenKilled, killed, stopped, refusal, write, commit, settings }
   return { scale, description, adapter, ...contests }
 }
 
@@ -324,42 +316,58 @@ async function stoppedInBetween(ring: Ring, { hold }: Scale): Promise<Contest> {
  * Somebody else holds the lock until it is refused; and then its connection is used again. BEGIN EXCLUSIVE, for with a rollback journal it
  * keeps even readers waiting: one that has read before it meets a lock does not wait, whatever its timeout (chapter 30).
  */
-async function refused(ring: Ring, limit: number): Promise<Refusal> {
+async function refused(ring: Ring, limit: number): Promise<Refusal & { atOnce: boolean }> {
   const { one, before } = await ready(ring)
   const holder = await ring.rival(5_000)
   const { waited: usually } = await new Attempt(one).outcome // so long it takes with nobody else there, on this machine, now
   await holder.says('BEGIN EXCLUSIVE')
-  const late = lateFor(limit)
-  const attempt = new Attempt(one, 'plainly', late)
+  const attempt = new Attempt(one, 'plainly', lateFor(limit))
   await attempt.settles()
   const slept = tellsSleep ? !attempt.isAnswered : undefined
-  const outcome = await within(late, attempt.outcome)
+  const outcome = await within(lateFor(limit), attempt.outcome)
   await holder.says('ROLLBACK')
-  const last = await attempt.outcome
-  const next = await new Attempt(one).outcome
-  const { counted } = await audit(ring, before + 1, [])
   const atOnce = slept !== true && outcome !== undefined && (outcome.took ?? outcome.waited) < 5 * usually + 200
-  return { outcome, atOnce, within: limit, next, counted: counted - (outcome ? 0 : Number(last.verdict === 'confirmed')) }
+  return { ...(await usedAgain(ring, one, attempt, before + 1)), outcome, within: limit, atOnce }
+}
+
+/**
+ * Somebody else holds the lock, and who reads first comes as far as its write, and is refused there. The one who holds the lock commits before
+ * anything else is asked of it, for who was refused may still be reading (chapter 65); then its connection is used again.
+ */
+async function refusedToWrite(ring: Ring, limit: number): Promise<Refusal & { couldCommit: boolean }> {
+  const { one, before } = await ready(ring)
+  const holder = await ring.rival(5_000)
+  await holder.says('BEGIN IMMEDIATE')
+  await holder.says('PRAGMA user_version = 1000') // a change, whatever the tables are
+  const attempt = new Attempt(one, 'plainly', lateFor(limit))
+  const outcome = await within(lateFor(limit), attempt.outcome)
+  const couldCommit = await holder.tries('COMMIT')
+  if (!couldCommit) await holder.says('ROLLBACK')
+  return { ...(await usedAgain(ring, one, attempt, before)), outcome, within: limit, couldCommit }
 }
 
 /**
  * Somebody reads, and stays until it has been answered: with a rollback journal its COMMIT is refused (chapter 61), in WAL mode it is not. Then
  * its connection is used again.
  */
-async function readBeside(ring: Ring, limit: number): Promise<Beside> {
+async function readBeside(ring: Ring, limit: number): Promise<Refusal> {
   const { one, before } = await ready(ring)
   const reader = await ring.rival(5_000)
   await reader.says('BEGIN')
   await reader.says('SELECT count(*) FROM sqlite_schema')
-  const late = lateFor(limit)
-  const attempt = new Attempt(one, 'plainly', late)
-  const outcome = await within(late, attempt.outcome)
+  const attempt = new Attempt(one, 'plainly', lateFor(limit))
+  const outcome = await within(lateFor(limit), attempt.outcome)
   await reader.says('COMMIT')
+  return { ...(await usedAgain(ring, one, attempt, before)), outcome, within: limit }
+}
+
+/** Its next increment, with nobody else at work, and what is counted when it has gone, and what it has not committed with it. */
+async function usedAgain(ring: Ring, one: Instance, attempt: Attempt, before: number) {
   await attempt.outcome
   const next = await new Attempt(one).outcome
-  await one.kill() // what it has not committed is gone with it
+  await one.kill()
   const { counted } = await audit(ring, before, [])
-  return { outcome, within: limit, next, counted }
+  return { next, counted }
 }
 
 /** Beyond how many milliseconds one is late who is to be answered within so many. */

@@ -88,18 +88,7 @@ export function judge(evidence: Evidence): Finding[] {
       const seen = `${toldOf(outcome)}, after ${Math.round(outcome.waited)} ms`
       return outcome.verdict === 'refused' ? seen : { why: seen, ...causeOfSilence(outcome) }
     }),
-    judged('manners usable', refusal, ({ outcome, next, counted }) => {
-      const contests = [between, crowd].flatMap((contest) => ('next' in contest && contest.next) || [])
-      const stuck = [outcome?.verdict === 'refused' && next, ...contests].find((next) => next && next.verdict !== 'confirmed')
-      const cause = stuck && (stuck.verdict === 'refused' ? because(65, keepsLock) : causeOfSilence(stuck))
-      if (cause) return { why: `the next increment, with nobody else at work: ${toldOf(stuck)}`, ...cause }
-      const stays = [between, crowd, fresh].flatMap((contest) => ('stuck' in contest && contest.stuck) || [])[0]
-      if (stays) return { why: `with nobody at work, a newcomer who reads is turned away: ${stays}`, ...because(65, keepsLock) }
-      if (outcome?.verdict === 'unknown') return { skipped: 'it did not live to see the end of it' }
-      if (outcome?.verdict !== 'refused') return { skipped: 'it was not refused' }
-      if (counted === 1) return 'the next increment was confirmed, and counted'
-      return { why: `the next increment was confirmed, and the counter went up by ${counted}`, ...because(68, noRollback) }
-    }),
+    judged('manners usable', refusal, ({ outcome }) => usable(evidence, outcome)),
     judged('manners commit', commit, ({ outcome, within, next, counted }) => {
       if (!outcome) return stillWaiting(within)
       const seen = [outcome, next].map(toldOf).join('; and then: ')
@@ -123,6 +112,37 @@ export function judge(evidence: Evidence): Finding[] {
     }),
   ]
 }
+
+/** What is certain comes first: in the contests it may be a matter of luck who is refused, and where. */
+function usable({ refusal, write, between, crowd, fresh }: Evidence, outcome: Outcome | undefined): Judgement {
+  const refusals = { read: refusal, write }
+  for (const [what, seen] of Object.entries(refusals)) {
+    if (!('outcome' in seen) || seen.outcome?.verdict !== 'refused') continue
+    const { next, counted, couldCommit } = { couldCommit: true, ...seen }
+    if (!couldCommit)
+      return {
+        why: 'when it was refused its write, the COMMIT of the one who held the lock was refused',
+        ...because(65, keepsLock),
+      }
+    if (next.verdict !== 'confirmed') return stuckWith(next)
+    if (counted === 1) continue
+    const why = `when it was refused its ${what}, the next increment was confirmed, and the counter went up by ${counted}`
+    return { why, ...because(68, noRollback) }
+  }
+  const contests = [between, crowd].flatMap((contest) => ('next' in contest && contest.next) || [])
+  const stuck = contests.find(({ verdict }) => verdict !== 'confirmed')
+  if (stuck) return stuckWith(stuck)
+  const stays = [between, crowd, fresh].flatMap((contest) => ('stuck' in contest && contest.stuck) || [])[0]
+  if (stays) return { why: `with nobody at work, a newcomer who reads is turned away: ${stays}`, ...because(65, keepsLock) }
+  if (outcome?.verdict === 'unknown') return { skipped: 'it did not live to see the end of it' }
+  if (outcome?.verdict !== 'refused') return { skipped: 'it was not refused' }
+  return 'the next increment was confirmed, and counted'
+}
+
+const stuckWith = (next: Outcome) => ({
+  why: `the next increment, with nobody else at work: ${toldOf(next)}`,
+  ...(next.verdict === 'refused' ? because(65, keepsLock) : causeOfSilence(next)),
+})
 
 /** For progress, it is the opening that counts. */
 const withOpenings = (fresh: Evidence['fresh']) => ('openings' in fresh ? { ...fresh, outcomes: fresh.openings } : fresh)
