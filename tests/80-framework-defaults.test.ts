@@ -9,6 +9,9 @@
  * for the one connection that writes come one after the other. Nobody is made to wait a timeout to its end: "up to" is what
  * `PRAGMA busy_timeout` answers, and chapter 63 has what that counts.
  *
+ * Django's defaults are those of Django before 5.1 as well, as its source has them in 4.2.7, 5.0 and 5.0.3: atomic() says BEGIN, and there is no
+ * `transaction_mode`. As that of 5.1.1 and 5.2.17 has them, `transaction_mode` is None unless it is set, and atomic() says BEGIN still.
+ *
  * Inside a transaction nobody loses a change, and whoever reads before it begins does. `select_for_update()`, `lockForUpdate()` and
  * `lock!` change nothing about that: SQLite has no FOR UPDATE, and they leave it out.
  *
