@@ -31,6 +31,23 @@ export default class SurveyPage implements Reporter {
   }
 }
 
+/** Which version of better-sqlite3 all have here, and which those ask for that do not take it; both as npm has noted them. */
+function drivers(): string {
+  const { packages } = JSON.parse(readFileSync(new URL('../../fixtures/stacks/package-lock.json', import.meta.url), 'utf8')) as {
+    packages: Record<
+      string,
+      { version: string; dependencies?: Record<string, string>; peerDependencies?: Record<string, string> }
+    >
+  }
+  const { version } = packages['node_modules/better-sqlite3']
+  const asked = Object.entries(packages).flatMap(([path, { dependencies, peerDependencies }]) => {
+    const range = { ...peerDependencies, ...dependencies }['better-sqlite3']
+    const isOther = path && range && !range.startsWith('>=') && !range.startsWith(`^${version.split('.')[0]}.`)
+    return isOther ? `${path.replace('node_modules/', '')} for ${range}` : []
+  })
+  return `All that are on better-sqlite3 have ${version} here, by npm's \`overrides\`. It is not what these ask for: ${asked.join(', ')}.`
+}
+
 function page(libraries: TestModule[]): string {
   const rows = libraries.flatMap(({ children }) => [...children.allSuites()].flatMap((suite) => row([...suite.children.tests()])))
   const lineOf = (cells: string[]) => `| ${cells.join(' | ')} |`
@@ -40,15 +57,19 @@ Each library is seen as it comes, and with its own way out where its documentati
 sentence below is a test in this folder, and passed in the run that wrote the page; the table is made of what those tests saw, with the
 versions they saw it with. \`npm run survey\` installs the libraries and runs them. How each is used: [fixtures/stacks](../../fixtures/stacks).
 
+${drivers()}
+
 ${lineOf(['', ...columns])}
 ${lineOf([':--', ...columns.map(() => ':--')])}
 ${rows.join('\n')}
 
-**its transaction**: what its driver executes for one read-modify-write. **waits**: how long, for a lock that stays. **another writes in between**: what
-becomes of the two when another process writes between its read and its write. **a lock is held**: of one that comes while another process holds
-the write lock for half a second, or for two where it tries again by itself. **opened by three at once**: of those who open a new database while somebody else makes it. **the error**: its class, its
-code, and the property of the error in which SQLite's code is. **usable afterwards**: whether its process goes on after a refusal, with nobody else
-at work. **after a refused COMMIT**: the same, when a reader has kept its COMMIT waiting, with a rollback journal.
+**its transaction**: what its driver executes for one read-modify-write. **waits**: how long, for a lock that stays, where it has not read before. **another
+writes in between**: what becomes of the two when another process writes between its read and its write. **a lock is held**: of one that comes while
+another process holds the write lock for half a second, or for two where it tries again by itself. **opened by three at once**: of those who open a
+new database while somebody else makes it. Who is turned away met a lock, unless another error stands beside it. **the error**: the first that was
+seen, its class, its code, and the property of the error in which SQLite's code is. **usable afterwards**: whether its process goes on after its
+read was refused, and after its write was, with nobody else at work: what it confirms is there, and it keeps nobody out. **after a refused COMMIT**: whether
+it goes on when a reader has kept its COMMIT waiting, with a rollback journal; in WAL mode, it is not refused. What was not tried is left empty.
 
 ${libraries.flatMap((library) => [opening(library) ?? '', ...told(library, '##', { timelines: false, up: '' })]).join('\n\n')}
 `

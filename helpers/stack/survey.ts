@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url'
 import type { TestContext } from 'vitest'
 import type { Outcome } from './attempt.ts'
 import { nameOf } from './card.ts'
-import { type Beginning, examine } from './examination.ts'
+import { type Beginning, type Contest, examine, type Seen } from './examination.ts'
 import { judge, type PromiseId, timeoutOf, type Verdict } from './findings.ts'
 import { inRing } from './ring.ts'
 import { type Scale, usual } from './scale.ts'
@@ -25,6 +25,11 @@ export type Sight = {
   verdicts: Record<PromiseId, Verdict>
   /** What was seen of each. */
   whys: Record<PromiseId, string>
+  /**
+   * What became of those who met another that writes in between, of the one who met a held lock, of those who opened at once, and of the one
+   * who met a reader that stays.
+   */
+  outcomes: { between: Outcome[]; held: Outcome[]; fresh: Outcome[]; commit: Outcome[] }
 }
 
 /** Fewer processes and shorter pauses than in chapter 90; the verdicts are the same. */
@@ -45,9 +50,15 @@ export async function survey(
   const evidence = await examine(subject, { ...small, hold })
   const fault = evidence.adapter.find(([, met]) => met !== true)
   if (fault) throw new Error(`${reference}: ${fault[1]}`)
-  const { between, held, refusal, settings } = evidence
-  const contests = [between, held].flatMap((contest) => ('outcomes' in contest ? contest.outcomes : []))
-  const outcomes = [...contests, 'outcome' in refusal ? refusal.outcome : undefined]
+  const { between, held, fresh, commit, refusal, settings } = evidence
+  const outcomesOf = (contest: Seen<Contest>) => ('outcomes' in contest ? contest.outcomes : [])
+  const outcomes = {
+    between: outcomesOf(between),
+    held: outcomesOf(held),
+    fresh: 'openings' in fresh ? fresh.openings : [],
+    commit: 'outcome' in commit ? [commit.outcome] : [],
+  }
+  const met = [...outcomes.between, ...outcomes.held, 'outcome' in refusal ? refusal.outcome : undefined]
   const findings = judge(evidence)
   return {
     name: nameOf(evidence.description),
@@ -55,9 +66,10 @@ export async function survey(
     journalMode: 'journalMode' in settings ? settings.journalMode : undefined,
     begins: 'begins' in settings ? settings.begins : undefined,
     timeout: timeoutOf(evidence),
-    error: outcomes.find((outcome) => outcome?.verdict === 'refused'),
+    error: met.find((outcome) => outcome?.verdict === 'refused'),
     verdicts: Object.fromEntries(findings.map(({ id, verdict }) => [id, verdict])) as Sight['verdicts'],
     whys: Object.fromEntries(findings.map(({ id, why }) => [id, why])) as Sight['whys'],
+    outcomes,
   }
 }
 
@@ -104,12 +116,27 @@ export const columns = [
   'after a refused COMMIT',
 ]
 
+/**
+ * Who is turned away: of two, whether it is both; of three who come at once, it is a matter of luck how many are. With the errors that are
+ * no lock, if there are any.
+ */
+function turnedAway(outcomes: Outcome[]): string {
+  const refused = outcomes.filter(({ verdict }) => verdict !== 'confirmed')
+  const who = outcomes.length === 2 ? (refused.length === 2 ? 'both are ' : 'one is ') : ''
+  const told = refused.map(({ code, message }) =>
+    [code, message.split('\n').at(-1)?.replaceAll('`', '')].filter(Boolean).join(': '),
+  )
+  const others = [...new Set(told.filter((error) => !/busy|lock/i.test(error)))].sort()
+  return `${who}turned away${others.map((error) => `, ${error}`).join('')}`
+}
+
 /** Puts what was seen into the line of the survey's table that stands for the describe of the test. It reads the same in each run. */
 export function line({ task }: TestContext, sight: Sight): void {
-  const { name, sql, begins, journalMode = '', timeout, error, verdicts } = sight
+  const { name, sql, begins, journalMode = '', timeout, error, verdicts, outcomes } = sight
   const cell = (id: PromiseId, kept: string, broken: string) => ({ kept, broken: `**${broken}**` })[verdicts[id] as string] ?? ''
   const took = error?.took ?? error?.waited ?? 0
-  const onceItHasRead = took < 1_000 ? 'once it has read, not at all' : `${Math.floor(took / 1_000)} s, by trying again`
+  const onceItHasRead =
+    took < 1_000 ? 'once it has read, not at all' : `more than ${5 * Math.floor(took / 5_000)} s, by trying again`
   const inSeconds = timeout === 0 ? '**not at all**' : `${Math.floor((timeout ?? 0) / 1_000)} s`
   const waits = timeout === undefined ? (begins === 'as a reader' ? onceItHasRead : '') : inSeconds
   const at = error?.error?.at
@@ -118,15 +145,19 @@ export function line({ task }: TestContext, sight: Sight): void {
     sql ? `\`${sql.replaceAll('`', '')}\`` : (begins ?? ''), // a backtick would end the code
     journalMode,
     waits,
-    verdicts['safety between'] === 'broken' ? '**one is lost**' : cell('progress between', 'both confirmed', 'one is locked'),
-    verdicts['safety held'] === 'broken' ? '**confirmed beside it**' : cell('progress held', 'confirmed', 'locked'),
-    cell('progress fresh', 'confirmed', 'locked'),
+    verdicts['safety between'] === 'broken'
+      ? '**one is lost**'
+      : cell('progress between', 'both confirmed', turnedAway(outcomes.between)),
+    verdicts['safety held'] === 'broken'
+      ? '**confirmed beside it**'
+      : cell('progress held', 'confirmed', turnedAway(outcomes.held)),
+    cell('progress fresh', 'confirmed', turnedAway(outcomes.fresh)),
     error
       ? [error.error?.class, error.code !== error.error?.class && `\`${error.code}\``, at && `in \`${at}\``]
           .filter(Boolean)
           .join(', ')
       : '',
     cell('manners usable', 'yes', 'no'),
-    cell('manners commit', 'yes', 'no'),
+    outcomes.commit.some(({ verdict }) => verdict === 'confirmed') ? 'not refused' : cell('manners commit', 'yes', 'no'),
   ]
 }

@@ -51,6 +51,7 @@ export async function surveyThemselves(module: string): Promise<Sight> {
     error: refused,
     verdicts: told((id): Verdict => (seen[id] ? (seen[id][0] ? 'kept' : 'broken') : 'not tried')),
     whys: told((id) => seen[id]?.[1] ?? 'it takes a rival'),
+    outcomes: { between: [between.first, between.second], held: [held.second], fresh: [], commit: [] },
   }
 }
 

@@ -53,8 +53,9 @@ describe('Effect, as it comes', () => {
   test('it goes on after a refusal', () => {
     expect(seen.verdicts['manners usable']).toBe('kept')
   })
-  test('its COMMIT is not refused while somebody reads, nor does it read in vain while somebody writes', () => {
+  test('its COMMIT is not refused while somebody reads, nor does it read in vain while somebody writes', ({ task }) => {
     expect(seen.verdicts['manners commit']).toBe('kept')
+    expect(task.meta.line?.at(-1)).toBe('not refused')
     expect(seen.verdicts['manners reader']).toBe('kept')
   })
   test('it is turned away as it opens a new database while somebody else makes it, for the switch to WAL does not wait', () => {
@@ -93,8 +94,9 @@ describe('Effect, with Effect.retry', () => {
   test('it goes on after a refusal', () => {
     expect(seen.verdicts['manners usable']).toBe('kept')
   })
-  test('its COMMIT is not refused while somebody reads, nor does it read in vain while somebody writes', () => {
+  test('its COMMIT is not refused while somebody reads, nor does it read in vain while somebody writes', ({ task }) => {
     expect(seen.verdicts['manners commit']).toBe('kept')
+    expect(task.meta.line?.at(-1)).toBe('not refused')
     expect(seen.verdicts['manners reader']).toBe('kept')
   })
   test('it is turned away as it opens a new database while somebody else makes it: the switch to WAL is not in the retry', () => {

@@ -62,9 +62,12 @@ describe('MikroORM, as it comes', () => {
     expect(seen.verdicts['manners usable']).toBe('kept')
     expect(seen.verdicts['manners commit']).toBe('kept')
   })
-  test('of three that open a new database while somebody else makes it, two find that the table is there already, and are turned away', () => {
+  test('of three that open a new database while somebody else makes it, two find that the table is there already, and are turned away', ({
+    task,
+  }) => {
     expect(seen.verdicts['progress fresh']).toBe('broken')
     expect(seen.whys['progress fresh']).toMatch(/^2 of 3 turned away.*SQLITE_ERROR: table `counter` already exists$/)
+    expect(task.meta.line).toContain('**turned away, SQLITE_ERROR: table counter already exists**')
   })
 })
 
@@ -100,9 +103,10 @@ describe('MikroORM, with concurrencyCheck, and again after an OptimisticLockErro
     expect(seen.verdicts['manners usable']).toBe('kept')
     expect(seen.verdicts['manners commit']).toBe('kept')
   })
-  test('of three that open a new database while somebody else makes it, two are turned away all the same', () => {
+  test('of three that open a new database while somebody else makes it, two are turned away all the same', ({ task }) => {
     expect(seen.verdicts['progress fresh']).toBe('broken')
     expect(seen.whys['progress fresh']).toMatch(/^2 of 3 turned away.*SQLITE_ERROR: table `counter` already exists$/)
+    expect(task.meta.line).toContain('**turned away, SQLITE_ERROR: table counter already exists**')
   })
 })
 

@@ -33,9 +33,10 @@ describe('Prisma with libSQL, as it comes', () => {
   test('it does not wait for a lock at all', () => {
     expect(seen.timeout).toBe(0)
   })
-  test('both are turned away when another process writes between its read and its write', () => {
+  test('both are turned away when another process writes between its read and its write', ({ task }) => {
     expect(seen.verdicts['progress between']).toBe('broken')
     expect(seen.whys['progress between']).toMatch(/^2 of 2 turned away/)
+    expect(task.meta.line).toContain('**both are turned away**')
   })
   test('it is turned away with a PrismaClientKnownRequestError that has SQLITE_BUSY deep inside, and says "Operation has timed out"', () => {
     expect(seen.error).toMatchObject({
@@ -91,8 +92,11 @@ describe('Prisma with libSQL, with a timeout, and optimistic concurrency control
     expect(seen.verdicts['safety between']).toBe('kept')
     expect(seen.verdicts['safety crowd']).toBe('kept')
   })
-  test('it goes on after a read that was refused, and after an UPDATE that could not be committed', () => {
-    expect(seen.verdicts['manners usable']).toBe('kept')
+  test('it does not go on after a write that was refused: of two that it confirms with nobody else at work, one is counted', () => {
+    expect(seen.verdicts['manners usable']).toBe('broken')
+    expect(seen.whys['manners usable']).toBe('2 confirmed after a refusal, with nobody else at work, and 1 counted')
+  })
+  test('it goes on after an UPDATE that could not be committed', () => {
     expect(seen.verdicts['manners commit']).toBe('kept')
   })
   test('it opens a new database while somebody else makes it', () => {
