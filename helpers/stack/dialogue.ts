@@ -2,7 +2,7 @@ import { dirname } from 'node:path'
 import { setImmediate as immediate, setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { TestContext } from 'vitest'
-import { freshDatabase, type JournalMode } from '../fresh-database.ts'
+import { freshDatabase, type JournalMode, outliveNone } from '../fresh-database.ts'
 import { locksAsleep, locksOf, tellsSleep } from '../kernel.ts'
 import { python } from '../python.ts'
 import { printed } from '../svg.ts'
@@ -168,6 +168,7 @@ export async function converse<Name extends string>(
   const { file, remove } = await freshDatabase(`PRAGMA journal_mode = ${mode}`)
   const names = Object.keys(cast) as Name[]
   const instances = names.map((name) => new Instance(cast[name], file, patience))
+  const spare: (() => Promise<void>)[] = []
   const turns: Turn[] = []
   const lines: Line[] = []
   const accident = Promise.withResolvers<never>()
@@ -184,6 +185,7 @@ export async function converse<Name extends string>(
   })
 
   try {
+    for (const { group } of instances) if (group) spare.push(await outliveNone(group))
     for (const [i, instance] of instances.entries()) {
       const { total } = await instance.ask({ do: 'total' })
       if (total !== 0) throw new Error(`${names[i]} has counted ${total} before the story begins`)
@@ -194,6 +196,7 @@ export async function converse<Name extends string>(
     return { timeline: timelineOf(mode, cast, lines) }
   } finally {
     await Promise.all(instances.map((instance) => instance.kill()))
+    for (const end of spare) await end()
     await remove()
   }
 }
