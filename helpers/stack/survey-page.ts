@@ -53,9 +53,10 @@ function page(libraries: TestModule[]): string {
   const lineOf = (cells: string[]) => `| ${cells.join(' | ')} |`
   return `# What drivers and ORMs do where processes contend
 
-Each library is seen as it comes, and with its own way out where its documentation has one, in processes that contend for one database. Every
-sentence below is a test in this folder, and passed in the run that wrote the page; the table is made of what those tests saw, with the
-versions they saw it with. \`npm run survey\` installs the libraries and runs them. How each is used: [fixtures/stacks](../../fixtures/stacks).
+Each library is seen as it comes, and with a way out where there is one: its own, as its documentation has it, or that of SQLite, and what stands
+before its sentences says which. The processes contend for one database. Every sentence below is a test in this folder, and passed in the run that
+wrote the page; the table is made of what those tests saw, with the versions they saw it with. \`npm run survey\` installs the libraries and runs
+them. How each is used: [fixtures/stacks](../../fixtures/stacks).
 
 ${drivers()}
 
@@ -66,7 +67,7 @@ ${rows.join('\n')}
 **its transaction**: what its driver executes for one read-modify-write. **waits**: how long, for a lock that stays, where it has not read before. **another
 writes in between**: what becomes of the two when another process writes between its read and its write. **a lock is held**: of one that comes while
 another process holds the write lock for half a second, or for two where it tries again by itself. **opened by three at once**: of those who open a
-new database while somebody else makes it. Who is turned away met a lock, unless another error stands beside it. **the error**: the first that was
+new database, and make the table in the way of the library, if it has one, while somebody else makes it. Who is turned away met a lock, unless another error stands beside it. **the error**: the first that was
 seen, its class, its code, and the property of the error in which SQLite's code is. **usable afterwards**: whether its process goes on after its
 read was refused, and after its write was, with nobody else at work: what it confirms is there, and it keeps nobody out. **after a refused COMMIT**: whether
 it goes on when a reader has kept its COMMIT waiting, with a rollback journal; in WAL mode, it is not refused. What was not tried is left empty.

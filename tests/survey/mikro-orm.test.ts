@@ -7,9 +7,12 @@
  * Its way out is optimistic: `concurrencyCheck` has `flush()` compare what it has read, and throw an OptimisticLockError if that has changed; to
  * try again is up to the caller. Without it, what the documentation calls the implicit approach is a transaction around the writes alone.
  *
+ * Its table is made by `schema.update()`, which the documentation has for development and not for production.
+ *
  * Of a LockWaitTimeoutException it says: a lock wait timeout error. Measured, it is every SQLITE_BUSY, that of one who has not waited included.
  *
- * https://mikro-orm.io/docs/transactions · https://mikro-orm.io/api/core/class/LockWaitTimeoutException
+ * https://mikro-orm.io/docs/transactions · https://mikro-orm.io/docs/schema-generator ·
+ * https://mikro-orm.io/api/core/class/LockWaitTimeoutException
  */
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { converse, type Dialogue, inNode, type Reply, showDialogue } from '../../helpers/stack/dialogue.ts'

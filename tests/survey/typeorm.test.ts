@@ -9,8 +9,11 @@
  *
  * Its optimistic lock compares the version as `findOne()` reads. Measured, nothing compares it as `save()` writes.
  *
+ * Its table is made by `synchronize`, of which the documentation says that it is for development, and may not be wanted in production.
+ *
  * https://typeorm.io/docs/drivers/sqlite · https://typeorm.io/docs/advanced-topics/transactions ·
- * https://typeorm.io/docs/query-builder/select-query-builder · https://github.com/typeorm/typeorm/issues/1884
+ * https://typeorm.io/docs/query-builder/select-query-builder · https://github.com/typeorm/typeorm/issues/1884 ·
+ * https://typeorm.io/docs/help/faq
  */
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { converse, type Dialogue, inNode, type Reply, showDialogue } from '../../helpers/stack/dialogue.ts'
