@@ -45,7 +45,7 @@ function drivers(): string {
     const isOther = path && range && !range.startsWith('>=') && !range.startsWith(`^${version.split('.')[0]}.`)
     return isOther ? `${path.replace('node_modules/', '')} for ${range}` : []
   })
-  return `All that are on better-sqlite3 have ${version} here, by npm's \`overrides\`. It is not what these ask for: ${asked.join(', ')}.`
+  return `All that are on better-sqlite3 have ${version} here, by npm's \`overrides\`. These ask for another:\n${asked.join(', ')}.`
 }
 
 function page(libraries: TestModule[]): string {
@@ -67,10 +67,11 @@ ${rows.join('\n')}
 **its transaction**: what its driver executes for one read-modify-write. **waits**: how long, for a lock that stays, where it has not read before. **another
 writes in between**: what becomes of the two when another process writes between its read and its write. **a lock is held**: of one that comes while
 another process holds the write lock for half a second, or for two where it tries again by itself. **opened by three at once**: of those who open a
-new database, and make the table in the way of the library, if it has one, while somebody else makes it. Who is turned away met a lock, unless another error stands beside it. **the error**: the first that was
-seen, its class, its code, and the property of the error in which SQLite's code is. **usable afterwards**: whether its process goes on after its
-read was refused, and after its write was, with nobody else at work: what it confirms is there, and it keeps nobody out. **after a refused COMMIT**: whether
-it goes on when a reader has kept its COMMIT waiting, with a rollback journal; in WAL mode, it is not refused. What was not tried is left empty.
+new database, and make the table in the way of the library, if it has one, while somebody else makes it. Who is turned away met a lock, unless
+another error stands beside it. **the error**: the first that was seen, its class, its code, and the property of the error in which SQLite's code is.
+**usable afterwards**: whether its process goes on after its read was refused, and after its write was, with nobody else at work: what it confirms is
+there, and it keeps nobody out. **after a refused COMMIT**: whether it goes on when a reader has kept its COMMIT waiting, with a rollback journal; in WAL
+mode, it is not refused. What was not tried is left empty.
 
 ${libraries.flatMap((library) => [opening(library) ?? '', ...told(library, '##', { timelines: false, up: '' })]).join('\n\n')}
 `
