@@ -56,7 +56,7 @@ export async function survey(
     between: outcomesOf(between),
     held: outcomesOf(held),
     fresh: 'openings' in fresh ? fresh.openings : [],
-    commit: 'outcome' in commit ? [commit.outcome] : [],
+    commit: 'outcome' in commit && commit.outcome ? [commit.outcome] : [],
   }
   const met = [...outcomes.between, ...outcomes.held, 'outcome' in refusal ? refusal.outcome : undefined]
   const findings = judge(evidence)
