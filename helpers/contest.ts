@@ -7,8 +7,11 @@ import { sleepsInBusyHandler, tellsSleep } from './kernel.ts'
 /** Those who were refused: how many, with which codes, and how long the slowest refusal was inside SQLite, in milliseconds. */
 type Refused = { refused: number; codes: string[]; slowest: number }
 
-/** What became of changes; `lost`: of those confirmed, how many are not there. */
-export type Tally = Refused & { confirmed: number; lost: number }
+/**
+ * What became of changes; `lost`: of those confirmed, how many are not there. `waited`: how many were seen to wait for another, inside SQLite;
+ * `longest`: how long the slowest statement of all of them was inside SQLite, in milliseconds, but for those that commit, whose time is the disk's.
+ */
+export type Tally = Refused & { confirmed: number; lost: number; waited: number; longest: number }
 
 /** What became of changes while somebody else is in a transaction: confirmed beside it, or after it, for they waited for its end. */
 export type Meeting = Refused & { beside: number; after: number }
@@ -35,8 +38,8 @@ export type Contest = {
 
 type Answer = Message & { code: string; rows: Record<string, unknown>[]; waited: number; inTransaction: boolean }
 
-/** A change on its way: who makes it, what has been read, and whether SQLite has turned it away. */
-type Change = { framework: Framework; connection: Child; n?: number; refusal?: Answer }
+/** A change on its way: who makes it, what has been read, whether SQLite has turned it away, and whether and how long it has waited. */
+type Change = { framework: Framework; connection: Child; n?: number; refusal?: Answer; hasWaited?: boolean; longest?: number }
 
 const [members, rounds] = [5, 10]
 
@@ -45,7 +48,7 @@ const [members, rounds] = [5, 10]
  * same names how they fared. Rejected by the first accident.
  *
  * Nobody begins a step before all have done the one before, so the outcome is certain: all begin and read, all write, all commit. Where
- * BEGIN takes the lock nobody else could read meanwhile; there it is all one step.
+ * BEGIN takes the lock nobody else could read meanwhile; there the first begins and reads, and goes on when all others are known to wait.
  */
 export async function contests<Name extends string>(entries: Record<Name, Entry>): Promise<Record<Name, Contest>> {
   const crew = Array.from({ length: members + 2 }, (_, i) => new Child(`member ${i} of the crew`, 'framework.ts'))
@@ -83,7 +86,9 @@ async function contest({ as, apart = false }: Entry, crew: Child[]): Promise<Con
     }
     const { rows: after } = await tell(another, 'SELECT n FROM counter')
     const confirmed = made.filter(({ refusal }) => !refusal).length
-    return { ...refused(made), confirmed, lost: confirmed - (Number(after[0].n) - Number(before[0].n)) }
+    const lost = confirmed - (Number(after[0].n) - Number(before[0].n))
+    const waited = made.filter(({ hasWaited }) => hasWaited).length
+    return { ...refused(made), confirmed, lost, waited, longest: Math.max(...made.map(({ longest = 0 }) => longest)) }
   }
 
   /** Has five come one after the other while another is in a transaction: each when the one before is done, or known to wait. */
@@ -98,7 +103,7 @@ async function contest({ as, apart = false }: Entry, crew: Child[]): Promise<Con
         done.add(change)
       })
       making.push(made)
-      await doneOrWaiting(made, queue[0].connection)
+      await waits(made, queue[0].connection)
     }
     const early = new Set(done)
     await tell(another, 'COMMIT')
@@ -142,9 +147,16 @@ const wholeTransaction: Act[] = ['begin', 'read', 'write', 'commit']
 /** Reads and writes back in one transaction. Those who share a connection wait for it, not for the lock. */
 async function transact(changes: Change[], isShared: boolean): Promise<void> {
   if (isShared) return inTurn(changes, (change) => take(change, wholeTransaction))
-  const takesLock = /immediate|exclusive/i.test(changes[0].framework.begin)
-  const steps: Act[][] = takesLock ? [wholeTransaction] : [['begin', 'read'], ['write'], ['commit']]
-  for (const step of steps) await Promise.all(changes.map((change) => take(change, step)))
+  const [first, ...others] = changes
+  if (/immediate|exclusive/i.test(first.framework.begin)) {
+    await take(first, ['begin', 'read'])
+    const making = others.map((change) => take(change, wholeTransaction))
+    for (const [i, change] of others.entries()) change.hasWaited = await waits(making[i], change.connection)
+    await take(first, ['write', 'commit'])
+    await Promise.all(making)
+  } else
+    for (const step of [['begin', 'read'], ['write'], ['commit']] as Act[][])
+      await Promise.all(changes.map((change) => take(change, step)))
 }
 
 /** How a framework saves a record: what has been computed from what was read, or one more. */
@@ -164,6 +176,7 @@ async function take(change: Change, acts: Act[]): Promise<void> {
     }[act]
     const answer = await ask(connection, sql)
     if (act === 'read') change.n = answer.rows[0]?.n as number
+    if (act !== 'commit') change.longest = Math.max(change.longest ?? 0, answer.waited)
     if (answer.code === 'SQLITE_OK') continue
     if (answer.inTransaction) await tell(connection, 'ROLLBACK')
     change.refusal = answer
@@ -180,8 +193,10 @@ function refused(changes: Change[]): Refused {
   return { refused: refusals.length, codes, slowest: Math.max(0, ...refusals.map(({ waited }) => waited)) }
 }
 
-/** Resolves once it is done, or its process is seen asleep in the busy handler or, where nobody can tell, has been silent for 250 ms. */
-async function doneOrWaiting(act: Promise<void>, { pid }: Child): Promise<void> {
+/**
+ * Resolves to whether its process is seen asleep in the busy handler or, where nobody can tell, has been silent for 250 ms, before it is done.
+ */
+async function waits(act: Promise<void>, { pid }: Child): Promise<boolean> {
   let over = false
   const end = () => {
     over = true
@@ -190,9 +205,10 @@ async function doneOrWaiting(act: Promise<void>, { pid }: Child): Promise<void> 
   const since = performance.now()
   while (!over) {
     await pause(1)
-    if (sleepsInBusyHandler({ pid, tid: pid })) return
-    if (!tellsSleep && performance.now() - since > 250) return
+    if (sleepsInBusyHandler({ pid, tid: pid })) return true
+    if (!tellsSleep && performance.now() - since > 250) return true
   }
+  return false
 }
 
 /** Connects as a framework does, and tells the settings in effect. */

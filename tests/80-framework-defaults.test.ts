@@ -6,8 +6,11 @@
  *
  * Two things stand in for others. Rails has a busy handler of its own, which tries again every millisecond; here SQLite's waits in its
  * place, and what is told, that they wait and for whom, is the same with both. The requests that queue up inside a process of PocketBase
- * for the one connection that writes come one after the other. Nobody is made to wait a timeout to its end: "up to" is what
- * `PRAGMA busy_timeout` answers, and chapter 63 has what that counts.
+ * for the one connection that writes come one after the other.
+ *
+ * How long the slowest waits is a matter of the machine, and told in Vitest's UI, in milliseconds, by the clocks of those who wait. For whom it
+ * waits is certain, and that is what the table has: for nobody ("at once"), for those before it ("until its turn"), or for the one that it
+ * meets, until that commits. The timeout is what `PRAGMA busy_timeout` answers; nobody is made to wait it to its end, which is chapter 63.
  *
  * Django's defaults are those of Django before 5.1 as well, as its source has them in 4.2.7, 5.0 and 5.0.3: atomic() says BEGIN, and there is no
  * `transaction_mode`. As that of 5.1.1 and 5.2.17 has them, `transaction_mode` is None unless it is set, and atomic() says BEGIN still.
@@ -20,10 +23,11 @@
  */
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { contend, type Outcome, type Story } from '../helpers/contend.ts'
-import { type Contest, contests, type Entry, type Meeting } from '../helpers/contest.ts'
+import { type Contest, contests, type Entry, type Meeting, type Tally } from '../helpers/contest.ts'
 import { type Framework, frameworks } from '../helpers/framework.ts'
 import { shares } from '../helpers/shares.ts'
-import { type Results, show, showChart, showResults } from '../helpers/show.ts'
+import { type Results, show, showChart, showResults, showText } from '../helpers/show.ts'
+import { table } from '../helpers/table.ts'
 
 const entries = {
   sqlite: { as: 'sqlite' },
@@ -43,11 +47,18 @@ type Fared = Record<keyof typeof entries, Contest>
 const seconds = (milliseconds: number) => `${milliseconds / 1_000} s`
 
 /** What became of all five, in a few words; as numbers, if they did not fare alike. */
-function inWords({ beside, after, refused, slowest }: Meeting, timeout: number): string {
-  if (beside === 5) return 'no wait'
-  if (after === 5) return `waits, up to ${seconds(timeout)}`
+function inWords({ beside, after, refused, slowest }: Meeting): string {
+  if (beside === 5) return 'confirmed beside it'
+  if (after === 5) return 'waits until it commits'
   if (refused === 5) return slowest < 1_000 ? 'refused at once' : 'refused'
   return `${beside} beside it, ${after} after it, ${refused} refused`
+}
+
+/** For whom the slowest of fifty waits: a class, and not a figure, so that it is the same in every run. */
+function slowestOf({ waited, longest, refused }: Tally, timeout: number): string {
+  if (waited === 0 && longest < 1_000) return 'at once'
+  if (waited === 40 && refused === 0 && longest < timeout) return 'until its turn'
+  return `${waited} waited, ${Math.round(longest)} ms`
 }
 
 const rowsOf = (fared: Fared) =>
@@ -55,6 +66,8 @@ const rowsOf = (fared: Fared) =>
     const { name: itself, begin }: Framework = frameworks[as]
     return { of: of ?? itself, begin, ...fared[name as keyof Fared] }
   })
+
+const inNumbers = ({ refused, confirmed, lost }: Tally) => [`${refused}`, `${confirmed}`, `${lost}`]
 
 function resultsOf(fared: Fared): Results {
   return {
@@ -66,6 +79,7 @@ function resultsOf(fared: Fared): Results {
       'transactions refused',
       'confirmed',
       'lost',
+      'the slowest waits',
       'saves refused',
       'confirmed',
       'lost',
@@ -78,12 +92,21 @@ function resultsOf(fared: Fared): Results {
       seconds(timeout),
       journal === 'wal' ? 'WAL' : 'rollback',
       begin,
-      ...[transactions, saves].flatMap(({ refused, confirmed, lost }) => [`${refused}`, `${confirmed}`, `${lost}`]),
-      inWords(besideWriter.transactions, timeout),
-      inWords(besideWriter.saves, timeout),
-      inWords(besideReader.saves, timeout),
+      ...inNumbers(transactions),
+      slowestOf(transactions, timeout),
+      ...inNumbers(saves),
+      inWords(besideWriter.transactions),
+      inWords(besideWriter.saves),
+      inWords(besideReader.saves),
     ]),
   }
+}
+
+/** The slowest waits of this run, as text. */
+function waitsOf(fared: Fared): string {
+  const head = ['', 'seen to wait', 'the longest of them, ms']
+  const rows = rowsOf(fared).map(({ of, transactions: { waited, longest } }) => [of, `${waited} of 50`, longest.toFixed(1)])
+  return table(head, rows)
 }
 
 function chartOf(fared: Fared): string {
@@ -112,6 +135,7 @@ describe('Five processes under the defaults of a framework', { tags: ['q49'] }, 
     beforeEach(async (context) => {
       await showResults(context, resultsOf(fared))
       await showChart(context, chartOf(fared), 'framework-defaults.svg')
+      await showText(context, 'the slowest waits of fifty transactions, by the clocks of the children', waitsOf(fared))
     })
     const those = (test: (contest: Contest) => boolean) =>
       rowsOf(fared)
@@ -127,6 +151,15 @@ describe('Five processes under the defaults of a framework', { tags: ['q49'] }, 
     })
     test('everybody else has 40 of 50 refused, with a timeout of 0, 5, 10 or 60 seconds, in WAL mode or not', () => {
       expect(those(({ transactions }) => transactions.refused === 40)).toHaveLength(7)
+    })
+    test('40 of 50 wait for their turn where a transaction begins with BEGIN IMMEDIATE, and get it before the timeout is over', () => {
+      expect(those(({ transactions, timeout }) => slowestOf(transactions, timeout) === 'until its turn')).toEqual([
+        'Django, transaction_mode IMMEDIATE',
+        'Rails 8',
+      ])
+    })
+    test('nobody else waits in a transaction: confirmed or refused, they are answered at once, whatever the timeout', () => {
+      expect(those(({ transactions, timeout }) => slowestOf(transactions, timeout) === 'at once')).toHaveLength(8)
     })
     test('nobody loses a change inside a transaction', () => {
       expect(those(({ transactions }) => transactions.lost === 0)).toHaveLength(10)
