@@ -153,9 +153,26 @@ describe.concurrent('A stack that is bad in one way', { tags: ['q51'], timeout: 
     })
     test('two are counted after one was refused and one was confirmed', () => {
       expect(finding(seen.report, 'manners usable')?.why).toBe(
-        'when it was refused its read, the next increment was confirmed, and the counter went up by 2',
+        'after it was refused its read, the next increment was confirmed, and the counter went up by 2',
       )
       expect(finding(seen.report, 'manners commit')?.why).toBe('SQLITE_BUSY: database is locked; and then: confirmed; 2 counted')
+    })
+  })
+
+  describe('when it goes on reading after its write was refused', () => {
+    let seen: Awaited<ReturnType<typeof look>>
+    beforeAll(async () => {
+      seen = await look('fixtures/bad-stacks/goes-on-reading.ts')
+    }, 120_000)
+
+    test('nobody else can commit, and so it cannot be used after a refusal; it begins with BEGIN too, and breaks progress', () => {
+      expect(seen.broken).toEqual(['progress between', 'progress held', 'progress crowd', 'manners usable'])
+      expect(finding(seen.report, 'manners usable')?.why).toBe(
+        'after it was refused its write, the COMMIT of the one who held the lock is refused',
+      )
+    })
+    test('it is told to let go of what it has, by chapter 65', () => {
+      expect(explains(seen.report, 'manners usable')).toBe('65')
     })
   })
 
@@ -217,7 +234,7 @@ describe.concurrent('A stack that is bad in one way', { tags: ['q51'], timeout: 
     })
     test('it is quoted in a line: what it did, and the last error that tells of a lock', () => {
       expect(finding(seen.report, 'progress fresh')?.why).toMatch(
-        /: It ended with exit code 1 before it answered \{"do":"total"\}: SqliteError: database is locked$/,
+        /: It ended with exit code 1 at its start: SqliteError: database is locked$/,
       )
     })
     test('it says that it cannot pause, and is not tried where a pause is needed', () => {

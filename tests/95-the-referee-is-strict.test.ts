@@ -385,6 +385,13 @@ describe.concurrent('What a story leaves behind', { timeout: 30_000 }, () => {
     const run = await cutShort([unfinished], (pid) => process.kill(pid, 'SIGKILL'))
     expect(run).toMatchObject({ signal: 'SIGKILL' })
   })
+  test.skipIf(withoutSignals)(
+    'a dialogue of stacks whose runner is killed without warning leaves no process and no folder',
+    async () => {
+      const run = await cutShort([unfinished, 'stacks'], (pid) => process.kill(pid, 'SIGKILL'))
+      expect(run).toMatchObject({ signal: 'SIGKILL' })
+    },
+  )
   test.skipIf(!tellsProcesses)(
     'a story whose runner is killed while the holder is stopped leaves no process and no folder',
     async () => {

@@ -247,7 +247,8 @@ async function crowded(
   const contest = await audit(ring, before, outcomes)
   if (remote) return { crowd: contest, killed: { skipped: remote } }
 
-  if (contest.stuck) return { crowd: contest, killed: { skipped: 'nobody was left: one kept a lock, and they were killed' } }
+  if (contest.stuck)
+    return { crowd: contest, killed: { skipped: 'one of the crowd kept a lock when all was over: there is no crowd left' } }
   contest.next = await inTurn(members)
   const counted = contest.counted + contest.next.filter(({ verdict }) => verdict === 'confirmed').length
 

@@ -121,12 +121,12 @@ function usable({ refusal, write, between, crowd, fresh }: Evidence, outcome: Ou
     const { next, counted, couldCommit } = { couldCommit: true, ...seen }
     if (!couldCommit)
       return {
-        why: 'when it was refused its write, the COMMIT of the one who held the lock was refused',
+        why: 'after it was refused its write, the COMMIT of the one who held the lock is refused',
         ...because(65, keepsLock),
       }
     if (next.verdict !== 'confirmed') return stuckWith(next)
     if (counted === 1) continue
-    const why = `when it was refused its ${what}, the next increment was confirmed, and the counter went up by ${counted}`
+    const why = `after it was refused its ${what}, the next increment was confirmed, and the counter went up by ${counted}`
     return { why, ...because(68, noRollback) }
   }
   const contests = [between, crowd].flatMap((contest) => ('next' in contest && contest.next) || [])

@@ -19,7 +19,8 @@ export class Instance {
   readonly #patience: number
   readonly #isPage: boolean
   #question: { about: string; answer: (answer: Answer) => void; refuse: (reason: Error) => void } | undefined
-  #last = 'anything'
+  #last = 'its start'
+  #hasAnswered = false
   #failure: Sentence | undefined
   #ending = false
   #killed = false
@@ -40,15 +41,13 @@ export class Instance {
     this.#process.stdin.on('error', () => {}) // told by the end of the process
     createInterface({ input: this.#process.stdout }).on('line', (line) => this.#hear(line))
     this.#process.then(({ exitCode, signal, stderr, cause }) => {
-      if (this.#killed || (this.#ending && exitCode === 0)) return this.#fail('it was killed')
+      const wasKilled = this.#killed && (signal === 'SIGKILL' || process.platform === 'win32') // it may have gone before
+      if (wasKilled || (this.#ending && exitCode === 0)) return this.#fail(wasKilled ? 'it was killed' : 'it has ended')
       if (kind !== 'command' && exitCode === 2) return this.#fail(stderr.trim()) // our own program has a sentence for its author
       const how = cause && exitCode === undefined && !signal ? `cannot be started: ${(cause as Error).message}` : undefined
       const end = how ?? (signal ? `was killed by ${signal}` : `ended with exit code ${exitCode}`)
-      const when = this.#ending
-        ? 'when its input ended'
-        : this.#question
-          ? `before it answered ${this.#last}`
-          : `after ${this.#last}`
+      const asked = this.#question ? `before it answered ${this.#last}` : `after ${this.#last}`
+      const when = this.#ending ? 'when its input ended' : this.#hasAnswered ? asked : 'at its start'
       this.#fail(`It ${end} ${when}. It is to run until its input ends, and then to end with exit code 0.${quoted(stderr)}`)
     })
     this.#process.nodeChildProcess.unref()
@@ -138,7 +137,10 @@ export class Instance {
     if (typeof message !== 'object' || message === null || Array.isArray(message))
       this.#fail(`It wrote to stdout, after ${this.#last}: ${line.slice(0, 200)}\n${stdout}`)
     else if (!this.#question) this.#fail(`It answered twice, after ${this.#last}: ${line.slice(0, 200)}\n${stdout}`)
-    else this.#question.answer(message as Answer)
+    else {
+      this.#hasAnswered = true
+      this.#question.answer(message as Answer)
+    }
   }
 
   #fail(sentence: string): void {
