@@ -6,13 +6,14 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   readSync,
   realpathSync,
   rmSync,
   statSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import Database from 'better-sqlite3'
 
@@ -64,6 +65,16 @@ export function familyOf(pid: number): number[] {
   }
 }
 
+/** Whether a process has the file open, or one whose name begins like its name, as its journal's does. Linux only. */
+export function hasOpened(pid: number, file: string): boolean {
+  try {
+    const path = join(realpathSync(dirname(file)), basename(file))
+    return readdirSync(`/proc/${pid}/fd`).some((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`).startsWith(path))
+  } catch {
+    return false // it is gone, or has closed one meanwhile
+  }
+}
+
 /** The threads of a process; none if it is gone. Linux only. */
 export function threadsOf(pid: number): Thread[] {
   try {
@@ -101,8 +112,8 @@ function childrenAreSeen(): boolean {
 
 /**
  * Whether the operating system shows the thread asleep in SQLite's busy handler, which calls `nanosleep` between two tries
- * (unixSleep in os_unix.c). In glibc that is `clock_nanosleep` without a place for the time that remains; V8 sleeps too now
- * and then, but leaves such a place. `undefined` where the system cannot be asked, or the thread is gone.
+ * (unixSleep in os_unix.c). In glibc that is `clock_nanosleep` on the clock that people go by, for a time and not until one, without a
+ * place for the time that remains; V8 sleeps too now and then, but leaves such a place, and Python's `time.sleep` goes by another clock. `undefined` where the system cannot be asked, or the thread is gone.
  */
 export function sleepsInBusyHandler(thread: Thread): boolean | undefined {
   if (!tellsSleep) return undefined
@@ -118,8 +129,9 @@ function syscallOf({ pid, tid }: Thread): string[] {
   return readFileSync(`/proc/${pid}/task/${tid}/syscall`, 'latin1').split(' ')
 }
 
-function isSleep([call, , , , remain]: string[]): boolean {
-  return remain === '0x0' && sleeps[process.arch]?.includes(call) === true
+function isSleep([call, clock, flags, , remain]: string[]): boolean {
+  const [asked, goneOn] = sleeps[process.arch] ?? []
+  return remain === '0x0' && (call === goneOn || (call === asked && clock === '0x0' && flags === '0x0'))
 }
 
 /** How often the thread has gone to sleep so far. */

@@ -30,7 +30,7 @@ beforeAll(async () => {
   const subject = { ...subjectOf(STACK, folder), database }
   baseline = BASELINE ? readBaseline(resolve(folder, BASELINE)) : undefined
   report = reportOf(subject, await examine(subject, { ...usual, ...scale }), baseline)
-}, 600_000)
+}, 86_400_000) // each step of it has a limit of its own
 beforeEach((context) => showText(context, 'the verdict card', stripVTControlCharacters(card(report)).trim()))
 
 /** A demand on the adapter: red with the sentence that tells its author what to change. */

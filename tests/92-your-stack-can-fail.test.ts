@@ -11,7 +11,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { stripVTControlCharacters } from 'node:util'
 import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -104,6 +104,11 @@ describe.concurrent('A stack that is bad in one way', { tags: ['q51'], timeout: 
     test('what it has confirmed is gone when its process is killed right afterwards', () => {
       expect(seen.broken).toContain('safety confirmed')
       expect(explains(seen.report, 'safety confirmed')).toBe('74')
+    })
+    test('what it has confirmed is not there when it is stopped in that moment, and COMMIT comes next', async () => {
+      const { report, broken } = await look(`${process.execPath} fixtures/bad-stacks/answers-before-its-commit.ts`)
+      expect(broken).toContain('safety confirmed')
+      expect(explains(report, 'safety confirmed')).toBe('74')
     })
     test('the lock that it keeps turns others away', () => {
       expect(seen.broken).toContain('progress between')
@@ -509,6 +514,12 @@ verdict    no verdict: the adapter comes first`)
       await writeFile(file, `module.exports = { __esModule: true, default: () => ${opens} }`)
       const { fault } = await look(file)
       expect(fault).toBe('It refused to say what it is, with nobody else at work: Error: it is opened')
+    })
+    test('a module that has a database of its own is asked whether it opens the one that it is given', async () => {
+      const good = pathToFileURL(stack('stacks/tutorial.ts')).href
+      await writeFile(join(folder, 'own.mjs'), `import open from '${good}'\nexport default (path) => open(path + '-own')`)
+      const { fault } = await look(join(folder, 'own.mjs'))
+      expect(fault).toBe('There is no table in the database whose path is its last argument: is that the file it opens?')
     })
     test('a module that describes itself by a function gets one sentence', async () => {
       await writeFile(join(folder, 'describes.mjs'), 'export default () => ({ increment() {}, total() {}, describe() {} })')

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import { stripVTControlCharacters } from 'node:util'
 import type { Instance } from './instance.ts'
 import { Sentence } from './subject.ts'
 
@@ -22,7 +23,7 @@ export type Outcome = {
 }
 
 /** How long one that cannot be seen to wait has to be silent to count as waiting, in milliseconds. */
-const silence = 2_000
+const silence = 1_000
 
 /** How an increment is asked for: without a pause between its read and its write; with one, as often as it tries; or held at the first. */
 type How = 'plainly' | 'pause' | 'hold'
@@ -72,7 +73,7 @@ export class Attempt {
 
   /**
    * Resolves when it has done what it can for now: it is answered, it pauses, or it waits for somebody else, as far as can be seen: the
-   * operating system shows it asleep in SQLite's busy handler, or it has been silent for two seconds. `start`: milliseconds that it has for its
+   * operating system shows it asleep in SQLite's busy handler, or it has been silent for a second. `start`: milliseconds that it has for its
    * start before that.
    */
   async settles(start = 0): Promise<void> {
@@ -95,14 +96,14 @@ export class Attempt {
         answer = await this.#instance.ask({ do: 'continue' }, grace)
       }
       waited += performance.now() - since
-      const { confirmed, total, refused, cannot, because, message = '', error, took } = answer
+      const { confirmed, total, refused, cannot, because, unknown, message = '', error, took } = answer
       if (request.do === 'total' ? typeof total === 'number' : confirmed === true)
         return { verdict: 'confirmed', message: 'confirmed', tries, waited }
       if (typeof refused === 'string')
         return {
           verdict: 'refused',
-          code: refused,
-          message: `${message}`,
+          code: told(refused),
+          message: told(`${message}`),
           error: error as Outcome['error'],
           took: took as number | undefined,
           tries,
@@ -116,12 +117,16 @@ export class Attempt {
           tries,
           waited,
         }
+      if (typeof unknown === 'string') return { verdict: 'unknown', message: told(unknown), tries, waited }
       const good = request.do === 'total' ? '{"total":1}' : '{"confirmed":true}'
       const shapes = `${good}, or {"refused":"SQLITE_BUSY","message":"…"}`
       throw new Sentence(`It answered {"do":"${request.do}"} with ${JSON.stringify(answer)}: the answer is ${shapes}.`)
     } catch (error) {
       if (!(error instanceof Sentence)) throw error
-      return { verdict: 'unknown', message: error.message, tries, waited: waited + performance.now() - since }
+      return { verdict: 'unknown', message: told(error.message), tries, waited: waited + performance.now() - since }
     }
   }
 }
+
+/** As it can be shown: without what steers a terminal. */
+const told = (text: string) => stripVTControlCharacters(text).replace(/[^\P{Cc}\n\t]/gu, '')

@@ -48,13 +48,15 @@ function scaleOf({ scale: { crowd, rounds } }: Evidence): string {
 
 /** What the evidence tells of the settings, in phrases. */
 function observations(evidence: Evidence): string[] {
-  const { settings } = evidence
+  const { settings, commit } = evidence
   if (!('journalMode' in settings)) return []
+  // Of the modes, only WAL is the database's; the others are those of a connection.
+  const onDisk = 'journal' in commit && commit.journal === false ? 'no journal on the disk' : 'a rollback journal'
   const timeout = timeoutOf(evidence)
   const waits = timeout === 0 ? 'does not wait for a lock' : timeout && `waits ${secondsOf(timeout)} for a lock`
   const begins =
     settings.begins === 'not at all' ? 'nothing binds its write to its read' : `a transaction begins ${settings.begins}`
-  return [`journal mode ${settings.journalMode}`, settings.begins && begins, waits].filter(
+  return [settings.journalMode === 'wal' ? 'journal mode wal' : onDisk, settings.begins && begins, waits].filter(
     (phrase) => phrase !== undefined && phrase !== '',
   ) as string[]
 }
@@ -128,7 +130,8 @@ function told({ id, verdict, why, cause, chapter }: Finding): string[] {
 /** The verdict card in Markdown, for a step's summary. */
 export function markdown(report: Report): string {
   const { reference, name, says, observed, scale, adapter, findings, changes } = report
-  const escaped = (text: string) => text.replaceAll('|', '\\|').replaceAll('<', '&lt;').replaceAll('\n', '<br>')
+  const escaped = (text: string) =>
+    text.replaceAll('\\', '\\\\').replaceAll('|', '\\|').replaceAll('<', '&lt;').replaceAll('\n', '<br>')
   const faults = adapter.filter(([, met]) => met !== true).map(([demand, met]) => `| ✗ | ${demand} | ${escaped(`${met}`)} |`)
   const rows = findings.map(({ id, verdict, why, cause, chapter }) => {
     const likely = cause ? `<br>Likely: ${escaped(cause)} See \`${chapter}\`` : ''
@@ -138,11 +141,11 @@ export function markdown(report: Report): string {
   const baseline =
     changes &&
     (changes.length > 0
-      ? `**Not as in the baseline:**\n${changes.map((change) => `* ${change}`).join('\n')}`
+      ? `**Not as in the baseline:**\n${changes.map((change) => `* ${escaped(change)}`).join('\n')}`
       : 'As in the baseline.')
   return [
-    `### ${name || reference}: ${verdictOf(report)}`,
-    says.length > 0 ? `It says: ${says.join(' · ')}` : '',
+    `### ${escaped(name || reference)}: ${verdictOf(report)}`,
+    says.length > 0 ? `It says: ${escaped(says.join(' · '))}` : '',
     observed.length > 0 ? `Observed: ${observed.join(' · ')}` : '',
     scale ? `Tried ${scale}.` : '',
     ['| | promise | seen |', '| :-- | :-- | :-- |', ...(faults.length > 0 ? faults : rows)].join('\n'),

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import pLimit from 'p-limit'
 import type { Description } from '../../fixtures/stack-host.ts'
@@ -48,8 +49,8 @@ export type Evidence = {
   refusal: Seen<Refusal & { atOnce: boolean }>
   /** Of one that met BEGIN IMMEDIATE. `couldCommit`: the one who had said that could then say COMMIT. */
   write: Seen<Refusal & { couldCommit: boolean }>
-  /** Of one that met a reader. */
-  commit: Seen<Refusal>
+  /** Of one that met a reader. `journal`: whether there was a rollback journal on the disk as it waited there, if it did. */
+  commit: Seen<Refusal & { journal: boolean | undefined }>
   settings: Seen<Settings>
 }
 
@@ -100,13 +101,7 @@ export async function examine(subject: Subject, scale: Scale = usual, rival?: st
 
   const limit = pLimit(remote ? 1 : 4) // an application that is running has one database for all of them
   const scene = async <Sight>(reason: string | undefined, act: (ring: Ring) => Promise<Sight>): Promise<Seen<Sight>> => {
-    if (reason) return { skipped: reason }
-    try {
-      return await limit(() => ring(act))
-    } catch (error) {
-      if (error instanceof Sentence) return { fault: error.message }
-      throw error
-    }
+    return reason ? { skipped: reason } : seen(() => limit(() => ring(act)))
   }
 
   // Those that wait for long come first; the others are played meanwhile.
@@ -127,6 +122,16 @@ export async function examine(subject: Subject, scale: Scale = usual, rival?: st
   return { scale, description, adapter, ...contests }
 }
 
+/** What a contest shows, or how the stack kept it from its end. */
+async function seen<Sight>(contest: () => Promise<Sight>): Promise<Sight | { fault: string }> {
+  try {
+    return await contest()
+  } catch (error) {
+    if (error instanceof Sentence) return { fault: error.message }
+    throw error
+  }
+}
+
 /** As Promise.all, but nothing goes on when it is rejected. */
 async function all<Results extends readonly unknown[]>(
   promises: readonly [...{ [I in keyof Results]: Promise<Results[I]> }],
@@ -136,7 +141,7 @@ async function all<Results extends readonly unknown[]>(
 }
 
 /** The adapter, alone. */
-async function alone({ start, rival }: Ring, { reference, database }: Subject) {
+async function alone({ start, rival }: Ring, { reference, kind, database }: Subject) {
   const adapter: Evidence['adapter'] = []
   let description: Description = {}
   let cannotPause: string | undefined
@@ -197,6 +202,10 @@ async function alone({ start, rival }: Ring, { reference, database }: Subject) {
       before,
       'after another process of it had counted so far: is the path of the database, its last argument, the file it opens?',
     )
+    if (kind === 'url') return
+    const [tables] = await (await rival(5_000)).says('SELECT count(*) AS n FROM sqlite_schema')
+    if (tables?.n === 0)
+      throw new Sentence('There is no table in the database whose path is its last argument: is that the file it opens?')
   })
   return { adapter, description, cannotPause }
 }
@@ -252,8 +261,11 @@ async function crowded(
   contest.next = await inTurn(members)
   const counted = contest.counted + contest.next.filter(({ verdict }) => verdict === 'confirmed').length
 
-  const last = await atOnce(members, pauses, patience, (victim) => victim.kill())
-  return { crowd: contest, killed: await audit(ring, before + counted, last) }
+  const killed = await seen(async () => {
+    const last = await atOnce(members, pauses, patience, (victim) => victim.kill())
+    return audit(ring, before + counted, last)
+  })
+  return { crowd: contest, killed }
 }
 
 /**
@@ -285,18 +297,29 @@ async function freshFile(ring: Ring, { crowd }: Scale): Promise<Contest & { open
   await maker.says('BEGIN IMMEDIATE')
   const members = await Promise.all(Array.from({ length: crowd }, ring.start))
   const attempts = members.map((member) => new Attempt(member, 'plainly', 0, 'total'))
-  await Promise.all(attempts.map((attempt) => attempt.settles(3_000)))
+  await Promise.all(attempts.map((attempt) => attempt.settles(1_000)))
   await maker.says('ROLLBACK')
   const openings = await Promise.all(attempts.map(({ outcome }) => outcome))
   return { openings, ...(await audit(ring, 0, await inTurn(members))) }
 }
 
-/** Its process is killed as soon as it has confirmed. */
+/**
+ * It is stopped in the moment in which its confirmation is read, again and again, and another process of it tells what is counted meanwhile, for who
+ * confirms before its COMMIT may be through with that soon. In the end, or where something is missing, it is killed.
+ */
 async function killedAfterwards(ring: Ring): Promise<Contest> {
-  const { one, before } = await ready(ring)
-  const outcome = await new Attempt(one).outcome
+  const { members, before } = await ready(ring, 2)
+  const [one, other] = members
+  const outcomes: Outcome[] = []
+  one.stopsAsItAnswers = process.platform !== 'win32' // which does not stop processes
+  for (let times = one.stopsAsItAnswers ? 40 : 1; times > 0; times -= 1) {
+    outcomes.push(await new Attempt(one).outcome)
+    const { total } = times > 1 ? await other.ask({ do: 'total' }) : {}
+    if (total !== before + outcomes.length) break
+    await one.signal('SIGCONT')
+  }
   await one.kill()
-  return audit(ring, before, [outcome])
+  return audit(ring, before, outcomes)
 }
 
 /** One is stopped between its read and its write, for a while; another comes meanwhile. */
@@ -327,7 +350,7 @@ async function refused(ring: Ring, limit: number): Promise<Refusal & { atOnce: b
   const slept = tellsSleep ? !attempt.isAnswered : undefined
   const outcome = await within(lateFor(limit), attempt.outcome)
   await holder.says('ROLLBACK')
-  const atOnce = slept !== true && outcome !== undefined && (outcome.took ?? outcome.waited) < 5 * usually + 200
+  const atOnce = slept !== true && outcome !== undefined && (outcome.took ?? outcome.waited) < Math.min(5 * usually, 500) + 200
   return { ...(await usedAgain(ring, one, attempt, before + 1)), outcome, within: limit, atOnce }
 }
 
@@ -351,15 +374,17 @@ async function refusedToWrite(ring: Ring, limit: number): Promise<Refusal & { co
  * Somebody reads, and stays until it has been answered: with a rollback journal its COMMIT is refused (chapter 61), in WAL mode it is not. Then
  * its connection is used again.
  */
-async function readBeside(ring: Ring, limit: number): Promise<Refusal> {
+async function readBeside(ring: Ring, limit: number): Promise<Refusal & { journal: boolean | undefined }> {
   const { one, before } = await ready(ring)
   const reader = await ring.rival(5_000)
   await reader.says('BEGIN')
   await reader.says('SELECT count(*) FROM sqlite_schema')
   const attempt = new Attempt(one, 'plainly', lateFor(limit))
+  await attempt.settles()
+  const journal = attempt.isAnswered ? undefined : existsSync(`${ring.file}-journal`)
   const outcome = await within(lateFor(limit), attempt.outcome)
   await reader.says('COMMIT')
-  return { ...(await usedAgain(ring, one, attempt, before)), outcome, within: limit }
+  return { ...(await usedAgain(ring, one, attempt, before)), outcome, within: limit, journal }
 }
 
 /** Its next increment, with nobody else at work, and what is counted when it has gone, and what it has not committed with it. */
@@ -470,17 +495,17 @@ function expectTotal(total: number, expected: number, when = ''): void {
 
 /** Reads what it says of itself. One that does not know the question says nothing. */
 function described(answer: Record<string, unknown>): Description {
-  const { refused, message, cannot, within, versions, promisesNot } = answer
+  const { refused, message, cannot, within, versions, settings, promisesNot } = answer
   if (typeof cannot === 'string') return {}
   if (refused !== undefined) throw new Sentence(`It refused to say what it is, with nobody else at work: ${refused}: ${message}`)
-  const faulty = Object.entries({ cannot, versions, promisesNot }).find(
-    ([, value]) => value !== undefined && typeof value !== 'object',
+  const faulty = Object.entries({ cannot, versions, settings, promisesNot }).find(
+    ([, value]) => value !== undefined && (typeof value !== 'object' || value === null),
   )
   if (faulty)
     throw new Sentence(
       `It says "${faulty[0]}": ${JSON.stringify(faulty[1])} of itself: that is an object, such as {"pause":"…"}.`,
     )
-  if (within !== undefined && !(Number(within) > 0))
-    throw new Sentence(`It says "within": ${JSON.stringify(within)}: that is a number of milliseconds.`)
+  if (within !== undefined && !(Number(within) > 0 && Number(within) <= 600_000))
+    throw new Sentence(`It says "within": ${JSON.stringify(within)}: that is a number of milliseconds, up to 600000.`)
   return answer as Description
 }

@@ -64,7 +64,7 @@ export function judge(evidence: Evidence): Finding[] {
   const unpromised = evidence.description.promisesNot?.progress
   const progress = (id: PromiseId, seen: Seen<Contest>, cause: (outcome: Outcome) => Cause): Finding => {
     const finding = judged(id, seen, ({ outcomes }) => progressOf(outcomes, cause))
-    if (finding.verdict !== 'broken' || !unpromised) return finding
+    if (finding.verdict !== 'broken' || !unpromised || 'fault' in seen) return finding // to be turned away is what may be renounced
     return { id, verdict: 'not promised', why: `${finding.why}; not promised: ${unpromised}` }
   }
   const safety = (id: PromiseId, seen: Seen<Contest>, more?: (contest: never) => Judgement | undefined): Finding =>
@@ -79,7 +79,11 @@ export function judge(evidence: Evidence): Finding[] {
     safety('safety held', held, ({ early }: { early: boolean }) => (early ? swallowed : undefined)),
     safety('safety crowd', crowd),
     safety('safety fresh', fresh),
-    safety('safety confirmed', confirmedThenKilled),
+    safety('safety confirmed', confirmedThenKilled, ({ outcomes, counted }: Contest) => {
+      if (counted >= outcomes.length || outcomes.some(({ verdict }) => verdict !== 'confirmed')) return undefined
+      const why = `${outcomes.length} confirmed, ${counted} counted: ${outcomes.length - counted} lost`
+      return { why, ...because(74, 'It confirms before its COMMIT has returned. Commit first, and answer then.') }
+    }),
     safety('safety killed', killed),
     safety('safety stopped', stopped),
     judged('manners refusal', refusal, ({ outcome, within }) => {
@@ -152,9 +156,12 @@ type Judgement = string | ({ why: string } & Cause) | { skipped: string }
 
 function judged<Sight extends object>(id: PromiseId, seen: Seen<Sight>, judge: (sight: Sight) => Judgement): Finding {
   if ('skipped' in seen) return { id, verdict: 'not tried', why: seen.skipped }
+  if ('fault' in seen && id === 'safety killed')
+    return { id, verdict: 'broken', why: brief(seen.fault), ...because(74, outlivesItself) }
   // Where it kept the contest from its end, nobody knows what was counted.
-  if ('fault' in seen && id.startsWith('safety')) return { id, verdict: 'not tried', why: seen.fault }
-  if ('fault' in seen) return { id, verdict: 'broken', why: seen.fault, ...(tellsOfLock(seen.fault) && because(65, keepsLock)) }
+  if ('fault' in seen && id.startsWith('safety')) return { id, verdict: 'not tried', why: brief(seen.fault) }
+  if ('fault' in seen)
+    return { id, verdict: 'broken', why: brief(seen.fault), ...(tellsOfLock(seen.fault) && because(65, keepsLock)) }
   const judgement = judge(seen)
   if (typeof judgement === 'string') return { id, verdict: 'kept', why: judgement }
   if ('skipped' in judgement) return { id, verdict: 'not tried', why: judgement.skipped }
@@ -177,8 +184,6 @@ function safetyOf({ outcomes, counted }: Contest, settings: Settings | undefined
     return { why: seen, ...because(68, 'It refuses what it has done. Commit, or roll back, before the answer.') }
   if (counted >= confirmed) return seen
   const lost = `${seen}: ${confirmed - counted} lost`
-  if (outcomes.length === 1)
-    return { why: lost, ...because(74, 'It confirms before its COMMIT has returned. Commit first, and answer then.') }
   const unbound = 'Nothing binds its write to its read. Put both into one transaction, begun with BEGIN IMMEDIATE.'
   if (settings?.begins === 'not at all') return { why: lost, ...because(71, unbound) }
   if (settings?.begins === undefined) return { why: lost, ...because(71, `${unbound} Or: ${tooEarly}`) }
@@ -204,7 +209,9 @@ export function timeoutOf({ refusal, settings }: Evidence): number | undefined {
 }
 
 const keepsLock =
-  'After a refusal it keeps a lock: a statement that was not reset, or a transaction that was not rolled back. ROLLBACK; where that does not help, open a new connection.'
+  'It keeps a lock when nothing of it is under way: a transaction that was not ended, as after a refusal, a statement that was not reset, or PRAGMA locking_mode = EXCLUSIVE. ROLLBACK; where that does not help, open a new connection.'
+const outlivesItself =
+  "It keeps others out by something that outlives its process, such as a lock file. SQLite's locks go with the process: BEGIN IMMEDIATE."
 const noRollbackOfCommit =
   'A COMMIT that is refused leaves its transaction open. ROLLBACK, or say COMMIT again when the reader has left; in WAL mode it is not refused.'
 
@@ -244,8 +251,8 @@ const causeOfSilence = (outcome: Outcome) =>
     : because(68, `It gives no answer that is one: ${outcome.message.split('\n')[0]}`)
 
 /** Whether it was turned away by a lock, whatever it made of it: some that are refused end, and say why on stderr. */
-const isRefusal = ({ code = '', message }: Outcome) => tellsOfLock(`${code} ${message}`)
-const tellsOfLock = (text: string) => /busy|lock/i.test(text)
+const isRefusal = ({ code = '', message }: Outcome) => /^HTTP 5/.test(code) || tellsOfLock(`${code} ${message}`)
+const tellsOfLock = (text: string) => /\bSQLITE_(BUSY|LOCKED)|\bbusy\b|\bis locked\b|\bkeeps a lock\b/i.test(text)
 
 function causeAtFirstOpening(outcome: Outcome, timeout: number | undefined, inWal: boolean): Cause {
   if (timeout === 0 || !isRefusal(outcome)) return causeOfRefusal(outcome, timeout, undefined)
@@ -264,7 +271,7 @@ const toldOf = ({ code, message, verdict }: Outcome) => (verdict === 'refused' ?
 /** What happened instead of an answer, in a line: what it did, and what it said of a lock, or last. */
 function brief(message: string): string {
   const [happened, , ...stderr] = message.split('\n')
-  const said = stderr.findLast((line) => /error.*lock/i.test(line)) ?? stderr.at(-1)
+  const said = stderr.findLast((line) => /error/i.test(line) && tellsOfLock(line)) ?? stderr.at(-1)
   return [happened.split('. It is to')[0], said?.trim()].filter(Boolean).join(': ')
 }
 

@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { execa, type ResultPromise } from 'execa'
-import { familyOf, isStopped, runs, sleepsInBusyHandler, tellsProcesses, tellsSleep, threadsOf } from '../kernel.ts'
+import { familyOf, hasOpened, isStopped, runs, sleepsInBusyHandler, tellsProcesses, tellsSleep, threadsOf } from '../kernel.ts'
 import { Sentence, type Subject } from './subject.ts'
 
 type Answer = Record<string, unknown>
@@ -15,7 +15,10 @@ const compileCache = fileURLToPath(new URL('../../node_modules/.cache/node-compi
  * under way with a `Sentence` for the stack's author, and all that follow; the process is killed. It ends when this process does.
  */
 export class Instance {
-  readonly #process: ResultPromise<{ reject: false; stdin: 'pipe'; buffer: { stdout: false } }>
+  readonly #process: ResultPromise<{ reject: false; stdin: 'pipe'; buffer: false }>
+  readonly #database: string
+  /** Resolves when it has gone, to why it could not be started, if it could not. */
+  readonly #gone: Promise<Error | undefined>
   readonly #patience: number
   readonly #isPage: boolean
   #question: { about: string; answer: (answer: Answer) => void; refuse: (reason: Error) => void } | undefined
@@ -24,15 +27,20 @@ export class Instance {
   #failure: Sentence | undefined
   #ending = false
   #killed = false
+  /** What it wrote to stderr last: there may be no end to it. */
+  #stderr = ''
+  /** Has it stopped in the moment in which its next answer is read. */
+  stopsAsItAnswers = false
 
   /** Starts it. `patience`: milliseconds within which an answer, or the end, is to come. */
   constructor({ command: [file, ...args], folder, kind }: Subject, database: string, patience: number) {
     this.#patience = patience
+    this.#database = database
     this.#isPage = kind === 'url'
     this.#process = execa(file, [...args, database], {
       cwd: folder,
       stdin: 'pipe',
-      buffer: { stdout: false },
+      buffer: false,
       reject: false,
       detached: process.platform !== 'win32', // a group of its own, so that what a wrapper started is stopped and killed as well
       cleanup: true,
@@ -40,15 +48,20 @@ export class Instance {
     })
     this.#process.stdin.on('error', () => {}) // told by the end of the process
     createInterface({ input: this.#process.stdout }).on('line', (line) => this.#hear(line))
-    this.#process.then(({ exitCode, signal, stderr, cause }) => {
+    this.#process.stderr.setEncoding('utf8').on('data', (chunk) => {
+      this.#stderr = (this.#stderr + chunk).slice(-8_192)
+    })
+    this.#gone = this.#leaves()
+    this.#gone.then((cause) => {
+      const { exitCode, signalCode: signal } = this.#process.nodeChildProcess
       const wasKilled = this.#killed && (signal === 'SIGKILL' || process.platform === 'win32') // it may have gone before
       if (wasKilled || (this.#ending && exitCode === 0)) return this.#fail(wasKilled ? 'it was killed' : 'it has ended')
-      if (kind !== 'command' && exitCode === 2) return this.#fail(stderr.trim()) // our own program has a sentence for its author
-      const how = cause && exitCode === undefined && !signal ? `cannot be started: ${(cause as Error).message}` : undefined
+      if (kind !== 'command' && exitCode === 2) return this.#fail(this.#stderr.trim()) // our own program has a sentence for its author
+      const how = cause && `cannot be started: ${cause.message}`
       const end = how ?? (signal ? `was killed by ${signal}` : `ended with exit code ${exitCode}`)
       const asked = this.#question ? `before it answered ${this.#last}` : `after ${this.#last}`
       const when = this.#ending ? 'when its input ended' : this.#hasAnswered ? asked : 'at its start'
-      this.#fail(`It ${end} ${when}. It is to run until its input ends, and then to end with exit code 0.${quoted(stderr)}`)
+      this.#fail(`It ${end} ${when}. It is to run until its input ends, and then to end with exit code 0.${quoted(this.#stderr)}`)
     })
     this.#process.nodeChildProcess.unref()
     for (const pipe of this.#process.nodeChildProcess.stdio) (pipe as Socket).unref()
@@ -59,10 +72,13 @@ export class Instance {
     return process.platform === 'win32' ? undefined : this.#process.pid
   }
 
-  /** Whether the operating system shows one of its threads asleep in SQLite's busy handler; `undefined` where it cannot be asked. */
+  /**
+   * Whether the operating system shows a thread of it asleep in SQLite's busy handler, in a process that has the database open: other programs
+   * sleep as well. `undefined` where it cannot be asked.
+   */
   get isAsleep(): boolean | undefined {
     if (!tellsSleep || !this.group) return undefined
-    return familyOf(this.group).flatMap(threadsOf).some(sleepsInBusyHandler)
+    return familyOf(this.group).some((pid) => threadsOf(pid).some(sleepsInBusyHandler) && hasOpened(pid, this.#database))
   }
 
   /** Sends one request and resolves to its answer. `grace`: milliseconds that it may take beyond patience. */
@@ -106,7 +122,7 @@ export class Instance {
       else process.kill(-(this.#process.pid as number), 'SIGKILL')
     } catch {} // it has gone already
     const awake = setTimeout(() => {}, this.#patience) // nothing else keeps this process alive until then
-    await this.#process
+    await this.#gone
     clearTimeout(awake)
   }
 
@@ -122,13 +138,27 @@ export class Instance {
       const limit = `within ${this.#patience} ms of the end of its input`
       this.#fail(`It did not end ${limit}: leave the loop at the end of stdin, and close what keeps it alive.`)
     }, this.#patience)
-    const { exitCode, stderr } = await this.#process
+    await this.#gone
     clearTimeout(timer)
-    if (exitCode !== 0) throw this.#failure
-    return stderr
+    if (this.#process.nodeChildProcess.exitCode !== 0) throw this.#failure
+    return this.#stderr
+  }
+
+  /** Waits for its end, and a moment for its last words: what it has started may live on, and keep its pipes open. */
+  async #leaves(): Promise<Error | undefined> {
+    const child = this.#process.nodeChildProcess
+    const ended = await Promise.race([
+      this.#process,
+      new Promise<undefined>((resolve) => child.once('exit', () => resolve(undefined))),
+    ])
+    await Promise.race([this.#process, pause(300)])
+    child.stdout?.destroy()
+    child.stderr?.destroy()
+    return child.pid === undefined ? (ended?.cause as Error) : undefined
   }
 
   #hear(line: string): void {
+    if (this.stopsAsItAnswers) process.kill(-(this.#process.pid as number), 'SIGSTOP')
     let message: unknown
     try {
       message = JSON.parse(line)

@@ -6,6 +6,8 @@ import { Sentence, type Subject } from './subject.ts'
 
 /** Where processes of one stack meet: a database of their own, that nobody has made yet, or the one that the subject brings. */
 export type Ring = {
+  /** The path of the database. */
+  file: string
   /** Starts one more process of the stack. */
   start: () => Promise<Instance>
   /** Kills all that were started. */
@@ -72,7 +74,7 @@ export async function inRing<Result>(
   }
 
   try {
-    const result = await act({ start, clear, rival })
+    const result = await act({ file: path, start, clear, rival })
     await release(rivals)
     rivals.length = 0
     return result
