@@ -105,7 +105,7 @@ describe.concurrent('A stack that is bad in one way', { tags: ['q51'], timeout: 
       expect(seen.broken).toContain('safety confirmed')
       expect(explains(seen.report, 'safety confirmed')).toBe('74')
     })
-    test('what it has confirmed is not there when it is stopped in that moment, and COMMIT comes next', async () => {
+    test('what it has confirmed is gone if it is killed in that moment, although its COMMIT would come by itself', async () => {
       const { report, broken } = await look(`${process.execPath} fixtures/bad-stacks/answers-before-its-commit.ts`)
       expect(broken).toContain('safety confirmed')
       expect(explains(report, 'safety confirmed')).toBe('74')
