@@ -1,0 +1,22 @@
+import type { TestProject } from 'vitest/node'
+import { startPostgreSQL } from './postgresql.ts'
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** How to connect to PostgreSQL, and its version; without a `url`, there is none. */
+    postgresql: { url?: string; version?: string }
+  }
+}
+
+/** One PostgreSQL for a whole run, which is gone afterwards. */
+export default async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
+  const server = await startPostgreSQL()
+  if (typeof server === 'string') {
+    console.log(`What takes PostgreSQL is skipped: ${server}.`)
+    project.provide('postgresql', {})
+    return undefined
+  }
+  const { url, version, stop } = server
+  project.provide('postgresql', { url, version })
+  return stop
+}
