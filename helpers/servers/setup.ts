@@ -3,8 +3,8 @@ import { startPostgreSQL } from './postgresql.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** How to connect to PostgreSQL, and its version; without a `url`, there is none. */
-    postgresql: { url?: string; version?: string }
+    /** How to connect to PostgreSQL, its version, and whether it was started for this run; without a `url`, there is none. */
+    postgresql: { url?: string; version?: string; isOurs?: boolean }
   }
 }
 
@@ -17,6 +17,6 @@ export default async function setup(project: TestProject): Promise<(() => Promis
     return undefined
   }
   const { url, version, stop } = server
-  project.provide('postgresql', { url, version })
+  project.provide('postgresql', { url, version, isOurs: !process.env.DATABASE_URL })
   return stop
 }

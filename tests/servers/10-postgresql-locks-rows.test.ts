@@ -1,7 +1,9 @@
 /**
  * PostgreSQL locks rows, where SQLite locks the database: two write at the same time, as long as it is not the same row, and who reads
  * waits for nobody who writes. Two who write the same row take turns. How long one waits for its turn is `lock_timeout`, which is to
- * PostgreSQL what busy_timeout is to SQLite, and whose default is the opposite: for ever.
+ * PostgreSQL what busy_timeout is to SQLite, and whose default is the opposite: for ever. Those who wait are woken, they do not poll; and they
+ * are served in order as long as nobody changes the row. Where the holder has changed it, the third overtook the second 18 times in 200: who wakes
+ * up looks for the new version of the row, and whoever finds it first has it.
  *
  * https://www.postgresql.org/docs/current/explicit-locking.html · https://www.postgresql.org/docs/current/runtime-config-client.html
  */
@@ -149,17 +151,17 @@ describe.skipIf(!url)('Two in PostgreSQL', () => {
 })
 
 describe.skipIf(!url)('Those who wait in PostgreSQL', () => {
-  describe('when two come for a row that is held, one after the other', () => {
+  describe('when two come for a row that is held and not changed, one after the other', () => {
     let behind: string, story: Story
 
     beforeAll(async () => {
       story = await contend(url, ['holder', 'second', 'third'], async ({ holder, second, third }) => {
         await holder`BEGIN`
-        await holder`UPDATE counter SET n = n + 1`
+        await holder`SELECT n FROM counter FOR UPDATE`
         await second`BEGIN`
-        const next = second`UPDATE counter SET n = n + 1`
+        const next = second`SELECT n FROM counter FOR UPDATE`
         await next.blocks()
-        const last = third`UPDATE counter SET n = n + 1`
+        const last = third`SELECT n FROM counter FOR UPDATE`
         await last.blocks()
         await holder`COMMIT`
         await next
