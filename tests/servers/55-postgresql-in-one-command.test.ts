@@ -1,0 +1,93 @@
+/**
+ * `npm run postgresql` shows the experiment on both databases, with loads that are likely instead of certain, and with one process of the web
+ * server, two, and more. These are the sentences about the command itself; what it measures is no claim.
+ *
+ * https://www.postgresql.org/docs/current/mvcc-intro.html
+ */
+import { execa } from 'execa'
+import { beforeAll, describe, expect, inject, test } from 'vitest'
+import { openClerk } from '../../helpers/servers/contend.ts'
+
+const { url = '' } = inject('postgresql')
+
+const postgresql = (...options: string[]) =>
+  execa(process.execPath, ['fixtures/postgresql.ts', ...options], { reject: false, env: { DATABASE_URL: url } })
+type Result = Awaited<ReturnType<typeof postgresql>>
+
+/** The schemas of the runs that there are. */
+async function schemas(): Promise<unknown[]> {
+  const clerk = await openClerk(url)
+  const rows = await clerk.run(`SELECT nspname FROM pg_namespace WHERE nspname LIKE 'database_is_locked_%' ORDER BY nspname`)
+  await clerk.child.end()
+  return rows
+}
+
+describe.skipIf(!url)('npm run postgresql', () => {
+  describe('when three users meet one process, and then two', () => {
+    let result: Result, before: unknown[], after: unknown[]
+
+    beforeAll(async () => {
+      before = await schemas()
+      result = await postgresql('--users', '3', '--seconds', '1', '--workers', '1,2', '--iterations', '10', '--wait', '1')
+      after = await schemas()
+    })
+
+    test('the table has a row for each slow part, database, and number of processes', () => {
+      const rows = result.stdout.split('\n').flatMap((line) => {
+        const [slow, database, processes, requests] = line.split('│').map((cell) => cell.trim())
+        return Number(requests) > 0 ? [[slow, database, processes]] : []
+      })
+      expect(rows).toEqual([
+        ['hashes, 10 rounds', 'SQLite', '1'],
+        ['hashes, 10 rounds', 'SQLite', '2'],
+        ['hashes, 10 rounds', 'PostgreSQL', '1'],
+        ['hashes, 10 rounds', 'PostgreSQL', '2'],
+        ['waits for 1 ms', 'SQLite', '1'],
+        ['waits for 1 ms', 'SQLite', '2'],
+        ['waits for 1 ms', 'PostgreSQL', '1'],
+        ['waits for 1 ms', 'PostgreSQL', '2'],
+      ])
+    })
+    test('the command ends with exit code 0, and a sentence: nobody was turned away, and everybody confirmed is there', () => {
+      expect(result.stdout).toMatch(/\nPostgreSQL turned nobody away, and every account that was confirmed is there\.$/)
+      expect([result.exitCode, result.stderr]).toEqual([0, ''])
+    })
+    test('nothing stays in the database that it was told of', () => {
+      expect(after).toEqual(before)
+    })
+  })
+
+  describe('when it is interrupted', () => {
+    let result: Result, before: unknown[], after: unknown[]
+
+    beforeAll(async () => {
+      before = await schemas()
+      const running = postgresql('--seconds', '60')
+      while ((await schemas()).length === before.length); // until it has begun
+      running.kill('SIGINT')
+      result = await running
+      after = await schemas()
+    })
+
+    test('the command ends with exit code 130, and says what it has measured until then', () => {
+      expect(result.exitCode).toBe(130)
+      expect(result.stdout).toMatch(/\nInterrupted: this is what was measured until then\.$/)
+    })
+    test('nothing stays in the database that it was told of', () => {
+      expect(after).toEqual(before)
+    })
+  })
+
+  describe('when an option makes no sense', () => {
+    let result: Result
+
+    beforeAll(async () => {
+      result = await postgresql('--workers', '1,none')
+    })
+
+    test('the command ends with exit code 2, and says what the option takes', () => {
+      expect(result.exitCode).toBe(2)
+      expect(result.stderr).toContain('It takes a whole number from 1 to 64.')
+    })
+  })
+})
