@@ -21,7 +21,7 @@ export type Outcome = {
 }
 
 /** A template tag: its connection executes what it is given. It takes no `${}`, so that the SQL you read is the SQL that ran. */
-export type Contender = ((sql: TemplateStringsArray) => Statement) & {
+type Contender = ((sql: TemplateStringsArray) => Statement) & {
   /** Stops the process, lets it go on, or kills it. What a killed one was asked has no answer. */
   signal: (signal: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL') => Promise<void>
 }
@@ -35,7 +35,7 @@ type Line = { who: string; text: string; answer: string }
 const refusals = ['40001', '40P01', '55P03']
 
 /** One statement on its way. Awaited, it is its outcome; before that, `blocks()` proves that it waits for a lock. */
-export class Statement implements PromiseLike<Outcome> {
+class Statement implements PromiseLike<Outcome> {
   readonly outcome: Promise<Outcome>
   awaited = false
   readonly #name: string

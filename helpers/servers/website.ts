@@ -7,7 +7,7 @@ import { openClerk } from './contend.ts'
 export type Site = { workers: number; begin?: string; timeout?: number; iterations?: number; wait?: number }
 
 /** The seed's experiment on either database. */
-export type Website = {
+type Website = {
   /** Lets users loose. A locked database is an answer; any other error rejects. */
   run: (load: Load) => Promise<Answer[]>
   /** The names of the users in the table, as somebody else reads them. */

@@ -90,13 +90,13 @@ describe.skipIf(!url)('Two in PostgreSQL', () => {
     })
   })
 
-  describe('when one waits for a row with a lock_timeout of 1,000 ms', () => {
+  describe('when one waits for a row with a lock_timeout of 2,000 ms', () => {
     let usual: Outcome, turn: Outcome, next: Outcome, story: Story
 
     beforeAll(async () => {
       story = await contend(url, ['holder', 'waiter'], async ({ holder, waiter }) => {
         usual = await waiter`SHOW lock_timeout`
-        await waiter`SET lock_timeout = 1000`
+        await waiter`SET lock_timeout = 2000`
         await holder`BEGIN`
         await holder`UPDATE counter SET n = 1`
         await waiter`BEGIN`
@@ -113,9 +113,9 @@ describe.skipIf(!url)('Two in PostgreSQL', () => {
     test('the waiter would wait for ever as it comes: lock_timeout is 0, which is no limit, where a busy_timeout of 0 is no waiting', () => {
       expect(usual.rows).toEqual([{ lock_timeout: '0' }])
     })
-    test('the waiter is turned away with 55P03 after 1,000 ms', () => {
+    test('the waiter is turned away with 55P03 after 2,000 ms', () => {
       expect(turn).toMatchObject({ code: '55P03', message: 'canceling statement due to lock timeout' })
-      expect(turn.waited).toBeGreaterThanOrEqual(1_000)
+      expect(turn.waited).toBeGreaterThanOrEqual(2_000)
     })
     test.fails('myth: its transaction is still open, as it is after SQLITE_BUSY', () => {
       expect(turn.transaction).toBe('open')

@@ -257,7 +257,7 @@ describe.skipIf(!url)('One who has written, and does not commit', () => {
 
     beforeAll(async () => {
       story = await contend(url, ['holder', 'waiter'], async ({ holder, waiter }) => {
-        await holder`SET idle_in_transaction_session_timeout = 1000`
+        await holder`SET idle_in_transaction_session_timeout = 2000`
         await holder`BEGIN`
         await holder`UPDATE counter SET n = n + 10`
         const update = waiter`UPDATE counter SET n = n + 1`
