@@ -92,7 +92,7 @@ class Statement implements PromiseLike<Outcome> {
     while (!this.#over) {
       const lock = await this.#waitsFor()
       if (lock) {
-        this.#issued.answer = `waits (${lock})`
+        if (this.#issued.answer === '…') this.#issued.answer = `waits (${lock})`
         return lock
       }
       await pause(1)

@@ -54,4 +54,10 @@ function section(chapter: TestModule): string[] {
   return parts.length > 0 ? [`## ${titleOf(chapter)}`, opening(chapter) ?? '', ...parts] : []
 }
 
-const titleOf = (chapter: TestModule) => fileOf(chapter).replace('.test.ts', '').replace(/^\d+-/, '').replaceAll('-', ' ')
+const titleOf = (chapter: TestModule) =>
+  fileOf(chapter)
+    .replace('.test.ts', '')
+    .replace(/^\d+-/, '')
+    .replaceAll('-', ' ')
+    .replace('postgresql', 'PostgreSQL')
+    .replace('libsql', 'libSQL')

@@ -53,9 +53,9 @@ describe.skipIf(!isOurs)('A PostgreSQL of our own', () => {
       await child
     })
 
-    test('the server ends as well', async () => {
+    test('the server ends as well, and its folder is gone', async () => {
       expect(before).toBe(true)
-      await vi.waitFor(() => expect(runs(pid)).toBe(false), 10_000)
+      await vi.waitFor(() => expect([runs(pid), existsSync(folder)]).toEqual([false, false]), 10_000)
     })
     test.skipIf(process.getuid?.() !== 0)('the server of root does not run as root, which PostgreSQL refuses', () => {
       expect(user).toBeGreaterThan(0)
