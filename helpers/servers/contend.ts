@@ -2,6 +2,8 @@ import { setTimeout as pause } from 'node:timers/promises'
 import pLimit from 'p-limit'
 import type { TestContext } from 'vitest'
 import { Child, type Message, Unanswered } from '../child.ts'
+import { freshDatabase } from '../fresh-database.ts'
+import { isStopped, tellsProcesses } from '../kernel.ts'
 import { printed } from '../svg.ts'
 
 /** What PostgreSQL answered to one statement. */
@@ -166,6 +168,7 @@ export async function contend<Name extends string>(
   names: Name[],
   script: (contenders: Record<Name, Contender>) => Promise<void>,
 ): Promise<Story> {
+  const keeper = await freshDatabase() // of those who are stopped: they cannot notice that this process has ended
   const clerk = await openClerk(url)
   const children = names.map((name) => new Child(name, 'servers/session.ts', url))
   const statements: { name: string; statement: Statement }[] = []
@@ -199,8 +202,10 @@ export async function contend<Name extends string>(
       }
       const signal: Contender['signal'] = async (signal) => {
         lines.push({ who: child.name, text: `(${signal})`, answer: '' })
-        if (signal === 'SIGKILL') await child.condemn()
-        else process.kill(child.pid, signal)
+        if (signal === 'SIGKILL') return child.condemn()
+        if (signal === 'SIGSTOP') await keeper.wake(child.pid)
+        process.kill(child.pid, signal)
+        while (signal === 'SIGSTOP' && tellsProcesses && !isStopped(child.pid)) await pause(1)
       }
       return Object.assign(tag, { signal })
     }
@@ -214,6 +219,7 @@ export async function contend<Name extends string>(
   } finally {
     await Promise.all(children.map((child) => child.kill()))
     await clerk.run('DROP TABLE IF EXISTS counter, test, fresh').finally(() => clerk.child.kill())
+    await keeper.remove()
   }
 }
 
