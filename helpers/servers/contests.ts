@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { Attempt, type Outcome } from '../stack/attempt.ts'
-import { usual } from '../stack/examination.ts'
 import { inRing } from '../stack/ring.ts'
+import { usual } from '../stack/scale.ts'
 import { subjectOf } from '../stack/subject.ts'
 
 /** What happened: what became of the increments, and what the counter has counted. */

@@ -1,7 +1,8 @@
 import { fileURLToPath } from 'node:url'
 import type { Outcome } from '../stack/attempt.ts'
-import { examine, type Scale, usual } from '../stack/examination.ts'
+import { examine } from '../stack/examination.ts'
 import { judge, type PromiseId, type Verdict } from '../stack/findings.ts'
+import { type Scale, usual } from '../stack/scale.ts'
 import { subjectOf } from '../stack/subject.ts'
 
 /** What is seen of a stack. */
