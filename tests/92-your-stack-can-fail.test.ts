@@ -6,8 +6,11 @@
  * https://sqlite.org/rescode.html#busy · https://sqlite.org/isolation.html
  */
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -216,11 +219,14 @@ describe.concurrent('A stack that is bad in one way', { tags: ['q51'], timeout: 
   describe('when it switches to WAL mode at every opening', () => {
     let seen: Awaited<ReturnType<typeof look>>
     beforeAll(async () => {
-      seen = await look('fixtures/bad-stacks/switches-at-every-opening.ts')
+      seen = await look('fixtures/bad-stacks/switches-at-every-opening.ts', { ...small, rounds: 2 })
     }, 120_000)
 
     test('it is turned away when all open a fresh database at once, and never again', () => {
       expect(seen.broken).toEqual(['progress fresh'])
+    })
+    test('a crowd of three that makes two increments each has six to confirm, and to count', () => {
+      expect(finding(seen.report, 'safety crowd')?.why).toBe('6 confirmed, 6 counted')
     })
     test('it is told so by chapter 66', () => {
       expect(finding(seen.report, 'progress fresh')?.cause).toMatch(/^The switch to WAL does not wait for one who writes/)
@@ -432,6 +438,21 @@ verdict    no verdict: the adapter comes first`)
         /^http:\/\/localhost:\d+ has counted one, and nobody has written to .*database\.db: --database is to name the file that the application has opened\.$/,
       )
     })
+    test('a page that answers with anything but 2xx refuses, and a redirection is no confirmation', async () => {
+      const statuses: Record<string, number> = { '/gone/increment': 404, '/login/increment': 303 }
+      const server = createServer(({ url = '' }, response) => {
+        response.writeHead(statuses[url] ?? 200, { location: '/total' }).end('0')
+      })
+      server.listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      const { port } = server.address() as AddressInfo
+      const faults = await Promise.all(['gone', 'login'].map((page) => look(`http://127.0.0.1:${port}/${page}`)))
+      server.close()
+      expect(faults.map(({ fault }) => fault)).toEqual([
+        'It refused an increment, with nobody else at work: HTTP 404: 0',
+        'It refused an increment, with nobody else at work: HTTP 303: 0',
+      ])
+    })
     test('a URL that nobody answers at gets one sentence', () => {
       expect(nobody.fault).toMatch(
         /^Nobody answers at http:\/\/localhost:\d+: ECONNREFUSED\. Start the application, and name its base URL\.$/,
@@ -520,6 +541,14 @@ verdict    no verdict: the adapter comes first`)
       await writeFile(join(folder, 'own.mjs'), `import open from '${good}'\nexport default (path) => open(path + '-own')`)
       const { fault } = await look(join(folder, 'own.mjs'))
       expect(fault).toBe('There is no table in the database whose path is its last argument: is that the file it opens?')
+    })
+    test('a program that answers twice gets one sentence', async () => {
+      const twice = 'process.stdin.on("data", () => process.stdout.write("{}\\n{}\\n"))'
+      await writeFile(join(folder, 'twice.mjs'), twice)
+      const { fault } = await look(`${process.execPath} ${join(folder, 'twice.mjs')}`)
+      expect(fault).toBe(
+        'It answered twice, after {"do":"describe"}: {}\nstdout is for answers, one JSON object a line; logs go to stderr.',
+      )
     })
     test('a module that describes itself by a function gets one sentence', async () => {
       await writeFile(join(folder, 'describes.mjs'), 'export default () => ({ increment() {}, total() {}, describe() {} })')
