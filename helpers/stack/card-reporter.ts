@@ -14,9 +14,24 @@ declare module 'vitest' {
   }
 }
 
+/** Tells what an examination came to: its card; and, as a step of a GitHub workflow, a summary in Markdown. */
+export function tell(report: Report): void {
+  console.log(card(report))
+  const { GITHUB_STEP_SUMMARY } = process.env
+  if (!GITHUB_STEP_SUMMARY) return
+  try {
+    appendFileSync(GITHUB_STEP_SUMMARY, markdown(report))
+  } catch (error) {
+    console.error(`The summary cannot be written: ${(error as Error).message}`)
+  }
+}
+
+/** What is told of an examination that did not come to its end, and not by the stack's doing. */
+export const failed = ({ message }: { message: string }) =>
+  `The examination itself failed, and nothing is known of the stack: ${message}`
+
 /**
- * Ends a run of chapter 90 that looked at the stack of `STACK` with its verdict card; and, as a step of a GitHub workflow, with a summary in
- * Markdown.
+ * Ends a run of chapter 90 that looked at the stack of `STACK` with its verdict card.
  */
 export default class Card implements Reporter {
   /** What the last run came to, if it got so far. */
@@ -24,20 +39,12 @@ export default class Card implements Reporter {
 
   onTestRunEnd(modules: readonly TestModule[]): void {
     this.report = modules.map((module) => module.meta().report).find((report) => report !== undefined)
-    const { STACK, GITHUB_STEP_SUMMARY } = process.env
-    if (!STACK) return
+    if (!process.env.STACK) return
     if (!this.report) {
       const errors = modules.flatMap((module) => module.errors())
-      if (errors.length > 0)
-        console.error(`The examination itself failed, and nothing is known of the stack: ${errors[0].message}`)
+      if (errors.length > 0) console.error(failed(errors[0]))
       return
     }
-    console.log(card(this.report))
-    if (!GITHUB_STEP_SUMMARY) return
-    try {
-      appendFileSync(GITHUB_STEP_SUMMARY, markdown(this.report))
-    } catch (error) {
-      console.error(`The summary cannot be written: ${(error as Error).message}`)
-    }
+    tell(this.report)
   }
 }

@@ -86,6 +86,12 @@ function summary(findings: Finding[]): string {
   return rest > 0 ? `kept (${number('kept')} of ${findings.length} tried)` : 'kept'
 }
 
+/** Whether chapter 90 is red: the adapter is faulty, or the verdict is not as in the baseline or, without one, a promise is broken. */
+export function isBroken({ adapter, findings, changes }: Report): boolean {
+  if (adapter.some(([, met]) => met !== true)) return true
+  return changes ? changes.length > 0 : findings.some(({ verdict }) => verdict === 'broken')
+}
+
 /** The verdict card, as text for a terminal. */
 export function card(report: Report): string {
   const { reference, name, says, observed, scale, adapter, findings, changes } = report
