@@ -1,0 +1,159 @@
+import { dot, line, ruleY } from '@observablehq/plot'
+import { colour, type Panel, picture, powersOfTen } from './chart.ts'
+import { type Data, figures, type Section, type Shown, those, values } from './section.ts'
+import { median, spread } from './statistics.ts'
+import { type Fed, type Race, type Strategy, Writers } from './writers.ts'
+
+const alone = 'one process alone'
+const strategies: Record<string, Strategy | Fed> = {
+  'BEGIN, retried at once': { begin: 'BEGIN', timeout: 5_000, retry: 0 },
+  'BEGIN IMMEDIATE, timeout 5 s': { begin: 'BEGIN IMMEDIATE', timeout: 5_000, retry: 0 },
+  'BEGIN IMMEDIATE, retried every 1 ms': { begin: 'BEGIN IMMEDIATE', timeout: 0, retry: 1 },
+  'fed to one process': { fed: 'one by one' },
+  'fed to one process, in groups': { fed: 'in groups' },
+}
+const [immediate, inGroups] = ['BEGIN IMMEDIATE, timeout 5 s', 'fed to one process, in groups']
+const colours: Record<string, string> = {
+  'BEGIN, retried at once': colour.red,
+  [immediate]: colour.blue,
+  'BEGIN IMMEDIATE, retried every 1 ms': colour.orange,
+  'fed to one process': colour.green,
+  [inGroups]: colour.purple,
+}
+const journals = { wal: 'write-ahead log', delete: 'rollback journal' } as const
+type Log = Pick<Race, 'journal' | 'synchronous'>
+const logs: Log[] = [
+  { journal: 'wal', synchronous: 'full' },
+  { journal: 'wal', synchronous: 'normal' },
+  { journal: 'delete', synchronous: 'full' },
+  { journal: 'delete', synchronous: 'normal' },
+]
+
+/** Committed transactions a second of each case, as a share of what one process alone commits with the same journal. */
+function shares(data: Data, log: Log) {
+  const limit = median(figures(data, { ...log, strategy: alone }, 'perSecond'))
+  const points = those(data, { ...log })
+    .filter(({ setting }) => setting.strategy !== alone)
+    .map(({ setting, runs }) => ({
+      strategy: setting.strategy as string,
+      writers: setting.writers as number,
+      ...spread(runs.map(({ perSecond }) => (perSecond as number) / limit)),
+      refused: median(runs.map(({ refused }) => refused as number)),
+      slowest: median(runs.map(({ slowest }) => slowest as number)),
+    }))
+  return { limit, points }
+}
+
+export const ceiling: Section = {
+  name: 'ceiling',
+  compares: 'committed transactions a second of 1 to 64 processes under each strategy with those of one process alone',
+  rounds: { quick: 2, full: 5 },
+
+  async prepare(size) {
+    const writers = new Writers()
+    const crowds = size === 'quick' ? [1, 8, 64] : [1, 2, 4, 8, 16, 32, 64]
+    const lasts = size === 'quick' ? 120 : 1_000
+    const race = (setting: Log & { writers: number; strategy: string }) => ({
+      settings: [setting],
+      run: async () => {
+        const strategy = strategies[setting.strategy] ?? strategies[immediate]
+        const { perSecond, refused, slowest, cpu } = await writers.race({ ...setting, strategy, lasts })
+        return [{ perSecond, refused, slowest, cpu }]
+      },
+    })
+    const batches = logs.flatMap((log) => [
+      race({ ...log, strategy: alone, writers: 1 }),
+      ...crowds.flatMap((writers) => Object.keys(strategies).map((strategy) => race({ ...log, strategy, writers }))),
+    ])
+    return { batches, close: () => writers.kill() }
+  },
+
+  show(data): Shown {
+    const eight = (log: Log, strategy: string) =>
+      shares(data, log).points.find(({ writers, strategy: other }) => writers === 8 && other === strategy)?.median as number
+    const percent = (share: number) => `${Math.round(100 * share)} %`
+    const [wal] = logs
+    const crowds = values<number>(data, 'writers')
+    const all = logs.flatMap((log) => shares(data, log).points.map(({ median }) => Math.max(median, 0.001)))
+    const panels = logs.map((log): Panel => {
+      const { limit, points } = shares(data, log)
+      const last = points.filter(({ writers }) => writers === crowds.at(-1))
+      return {
+        heading: `${journals[log.journal]}, synchronous = ${log.synchronous.toUpperCase()}`,
+        options: {
+          x: { type: 'log', base: 2, ticks: crowds, tickFormat: String, label: 'processes that write', labelAnchor: 'center' },
+          y: powersOfTen(all, 'commits a second ÷ those of one alone'),
+          marks: [
+            ruleY([1], { stroke: colour.ink, strokeWidth: 1.5, strokeDasharray: '4 3' }),
+            ...Object.entries(colours).flatMap(([strategy, stroke]) => {
+              const own = points.filter((point) => point.strategy === strategy)
+              return [
+                line(own, { x: 'writers', y: 'median', stroke, strokeWidth: 2 }),
+                dot(own, { x: 'writers', y: 'median', fill: stroke, r: 3 }),
+              ]
+            }),
+          ],
+        },
+        labels: [
+          ...last.map(({ strategy, writers, median }) => ({ x: writers, y: median, words: strategy, colour: colours[strategy] })),
+          {
+            x: crowds.at(-1) as number,
+            y: 1,
+            words: `one alone: ${Math.round(limit).toLocaleString('en')} a second`,
+            colour: colour.ink,
+          },
+        ],
+      }
+    })
+    return {
+      head: [
+        'journal',
+        'synchronous',
+        'processes',
+        'strategy',
+        'commits/s',
+        '÷ one alone',
+        'least … most',
+        'refused',
+        'slowest ms',
+      ],
+      rows: logs.flatMap((log) => {
+        const { limit, points } = shares(data, log)
+        return [
+          [log.journal, log.synchronous, 1, alone, Math.round(limit), '1', '', 0, ''],
+          ...points.map(({ writers, strategy, least, median, most, refused, slowest }) => [
+            log.journal,
+            log.synchronous,
+            writers,
+            strategy,
+            Math.round(median * limit),
+            median.toPrecision(2),
+            `${least.toPrecision(2)} … ${most.toPrecision(2)}`,
+            refused,
+            Math.round(slowest),
+          ]),
+        ]
+      }),
+      pictures: {
+        'bench-ceiling.svg': picture(data, {
+          title: `Eight writers together commit ${percent(eight(wal, immediate))} of what one alone can; fed to one, in groups, ${percent(eight(wal, inGroups))}`,
+          subtitle:
+            'Committed transactions a second (read, count up by one), as a share of those of one process alone with the same journal',
+          columns: 2,
+          panels,
+          room: 250,
+        }),
+      },
+      sees:
+        `With BEGIN IMMEDIATE and a timeout, eight processes commit ${percent(eight(wal, immediate))} of what one alone commits (write-ahead log, ` +
+        `synchronous = FULL); with BEGIN, retried at once, ${percent(eight(wal, 'BEGIN, retried at once'))}; fed to one process that commits ` +
+        `what has arrived together, ${percent(eight(wal, inGroups))}.`,
+      why:
+        'There is one writer at a time, so more processes cannot commit more; those who wait asleep cost nothing, and those who read first and are ' +
+        'then refused burn the processors of the one who works. Only who shares a COMMIT, and the fsync in it, gets past the limit.',
+      what:
+        'Use BEGIN IMMEDIATE with a timeout; never retry at once. Where the limit is too low, put many changes into one transaction, in one process ' +
+        'if you can, before you look for another database.',
+    }
+  },
+}

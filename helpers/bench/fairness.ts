@@ -1,0 +1,163 @@
+import { barX, dot, line, ruleX } from '@observablehq/plot'
+import { colour, picture, powersOfTen } from './chart.ts'
+import { type Data, figures, type Section, type Shown, values } from './section.ts'
+import { jain, median, quantile } from './statistics.ts'
+import { type Fed, type Strategy, Writers } from './writers.ts'
+
+const length = 1
+const strategies: Record<string, Strategy | Fed> = {
+  'SQLite’s back-off (timeout 5 s)': { begin: 'BEGIN IMMEDIATE', timeout: 5_000, retry: 0 },
+  'retried every 1 ms': { begin: 'BEGIN IMMEDIATE', timeout: 0, retry: 1 },
+  'retried every 5 ms': { begin: 'BEGIN IMMEDIATE', timeout: 0, retry: 5 },
+  'fed to one process': { fed: 'one by one' },
+}
+const names = Object.keys(strategies)
+const [backOff, constant] = names
+const colours = [colour.blue, colour.orange, colour.red, colour.green]
+const colourOf = (strategy: string) => colours[names.indexOf(strategy)]
+
+/** Shares of the transactions, and how long so many of them take at most. */
+const shares = [0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999]
+
+const figure = (data: Data, writers: number, strategy: string, name: string) => median(figures(data, { writers, strategy }, name))
+
+/** The figure so far in the list of each run: the median of the runs. */
+const nth = (data: Data, writers: number, strategy: string, name: string, i: number) => {
+  const [{ runs }] = data.cases.filter(({ setting }) => setting.writers === writers && setting.strategy === strategy)
+  return median(runs.map((run) => (run[name] as number[])[i]))
+}
+
+export const fairness: Section = {
+  name: 'fairness',
+  compares: `commits and waits of each of eight processes, their evenness and their tail: SQLite's back-off, a constant retry, and a queue`,
+  rounds: { quick: 2, full: 5 },
+
+  async prepare(size) {
+    const crowd = new Writers()
+    const lasts = size === 'quick' ? 1_000 : 10_000
+    const batches = (size === 'quick' ? [8] : [2, 8, 32]).flatMap((writers) =>
+      Object.entries(strategies).map(([name, strategy]) => ({
+        settings: [{ writers, strategy: name }],
+        run: async () => {
+          const race = { journal: 'wal', synchronous: 'full', writers, strategy, work: length, lasts } as const
+          const { perSecond, refused, slowest, shares: all } = await crowd.race(race)
+          const commits = all.map(({ confirmed }) => confirmed).toSorted((one, other) => other - one)
+          const waits = all
+            .flatMap(({ took, unfinished }) => [...took, ...(unfinished > 0 ? [unfinished] : [])])
+            .map((ms) => Math.max(ms - length, 0.001))
+          const tail = shares.map((share) => quantile(waits, share))
+          return [{ perSecond, refused, commits, jain: jain(commits), tail, slowest }]
+        },
+      })),
+    )
+    return { batches, close: () => crowd.kill() }
+  },
+
+  show(data): Shown {
+    const crowds = values<number>(data, 'writers')
+    const writers = 8
+    const even = names.flatMap((strategy) => {
+      const [{ runs }] = data.cases.filter(({ setting }) => setting.writers === writers && setting.strategy === strategy)
+      return runs.flatMap(({ commits }) => {
+        const all = commits as number[]
+        const mean = all.reduce((sum, n) => sum + n, 0) / all.length
+        return all.map((n) => ({ strategy, share: n / mean }))
+      })
+    })
+    const tails = names.flatMap((strategy) =>
+      shares.map((share, i) => ({ strategy, rarity: 1 / (1 - share), wait: nth(data, writers, strategy, 'tail', i) })),
+    )
+    const evenness = names.map((strategy) => ({ strategy, jain: figure(data, writers, strategy, 'jain') }))
+    const two = (number: number) => number.toFixed(2)
+    const worst = Math.max(...even.filter(({ strategy }) => strategy === backOff).map(({ share }) => share))
+    const rarities: Record<number, string> = { 2: '50 %', 10: '90 %', 100: '99 %', 1000: '99.9 %' }
+    return {
+      head: ['processes', 'strategy', 'commits/s', 'Jain', 'fewest', 'most', 'median wait ms', '99 %', '99.9 %', 'slowest ms'],
+      rows: crowds.flatMap((writers) =>
+        names.map((strategy) => [
+          writers,
+          strategy,
+          Math.round(figure(data, writers, strategy, 'perSecond')),
+          two(figure(data, writers, strategy, 'jain')),
+          Math.round(nth(data, writers, strategy, 'commits', writers - 1)),
+          Math.round(nth(data, writers, strategy, 'commits', 0)),
+          ...[0, 4, 6].map((i) => nth(data, writers, strategy, 'tail', i).toPrecision(3)),
+          Math.round(figure(data, writers, strategy, 'slowest')),
+        ]),
+      ),
+      pictures: {
+        'bench-fairness.svg': picture(data, {
+          title: `SQLite’s back-off is not a queue: Jain’s index ${two(evenness[0].jain)}, and ${two(evenness[3].jain)} in a real one`,
+          subtitle: `${writers} processes with transactions of ${length} ms, one after the other, BEGIN IMMEDIATE, write-ahead log`,
+          columns: 2,
+          room: 250,
+          panels: [
+            {
+              heading: 'Commits of each process, compared with an even share',
+              options: {
+                x: { domain: [0, 8], label: 'commits ÷ even share', labelAnchor: 'center', grid: true },
+                y: { domain: names, axis: null, padding: 0.5 },
+                marginLeft: 16,
+                marks: [
+                  ruleX([1], { stroke: colour.ink, strokeDasharray: '4 3' }),
+                  barX(evenness, { y: 'strategy', x1: 0, x2: 8, fill: colour.faint, fillOpacity: 0.35, rx: 4 }),
+                  dot(even, {
+                    y: 'strategy',
+                    x: 'share',
+                    stroke: ({ strategy }) => colourOf(strategy),
+                    strokeWidth: 1.5,
+                    fill: ({ strategy }) => colourOf(strategy),
+                    fillOpacity: 0.35,
+                    r: 5,
+                  }),
+                ],
+              },
+              labels: evenness.map(({ strategy, jain }) => ({
+                x: 8,
+                y: strategy,
+                words: `${strategy}: Jain ${two(jain)}`,
+                colour: colourOf(strategy),
+              })),
+            },
+            {
+              heading: 'So many of all transactions wait at most so long',
+              options: {
+                x: {
+                  type: 'log',
+                  domain: [2, 1_000],
+                  ticks: [2, 10, 100, 1_000],
+                  tickFormat: (rarity: number) => rarities[Math.round(rarity)],
+                  label: 'of all transactions',
+                  labelAnchor: 'center',
+                },
+                y: powersOfTen(
+                  tails.map(({ wait }) => wait),
+                  'ms',
+                ),
+                marks: names.flatMap((strategy) => {
+                  const own = tails.filter((each) => each.strategy === strategy)
+                  return [
+                    line(own, { x: 'rarity', y: 'wait', stroke: colourOf(strategy), strokeWidth: 2 }),
+                    dot(own, { x: 'rarity', y: 'wait', fill: colourOf(strategy), r: 3 }),
+                  ]
+                }),
+              },
+              labels: tails
+                .filter(({ rarity }) => rarity > 999)
+                .map(({ strategy, wait }) => ({ x: 1_000, y: wait, words: strategy, colour: colourOf(strategy) })),
+            },
+          ],
+        }),
+      },
+      sees:
+        `With SQLite's back-off one of eight processes commits up to ${worst.toPrecision(2)} times its even share, and Jain's index is ${two(evenness[0].jain)} (1 is even, 0.125 is one for all); ` +
+        `with a retry every millisecond it is ${two(evenness[1].jain)}, in a queue ${two(evenness[3].jain)}. Of the transactions under the back-off, half wait ${nth(data, writers, backOff, 'tail', 0).toPrecision(2)} ms at most, and one of a thousand more than ${Math.round(nth(data, writers, backOff, 'tail', 6))} ms; in the queue, ${Math.round(nth(data, writers, 'fed to one process', 'tail', 6))} ms.`,
+      why:
+        `Who waits does not stand in line: it sleeps, from 1 ms the first time to 100 ms in the end, and looks again; who has just committed comes back at once, and finds the door open. ` +
+        `The longer one has waited, the more seldom it looks. That most wait for nothing is the one in front, not the crowd.`,
+      what:
+        `If nobody may starve, retry at a short, constant pause (here ${figure(data, writers, constant, 'perSecond') >= figure(data, writers, backOff, 'perSecond') ? 'for no fewer commits' : `for ${Math.round(100 * (1 - figure(data, writers, constant, 'perSecond') / figure(data, writers, backOff, 'perSecond')))} % fewer commits`}), ` +
+        `or let one process write for all. Judge a crowd by its slowest, not by its median.`,
+    }
+  },
+}

@@ -1,0 +1,150 @@
+import { pbkdf2Sync } from 'node:crypto'
+import { dot, line, ruleX, text } from '@observablehq/plot'
+import { colour, picture, powersOfTen } from './chart.ts'
+import { figures, type Section, type Shown, those } from './section.ts'
+import { median, spread } from './statistics.ts'
+import { Writers } from './writers.ts'
+
+const writers = 8
+/** The seed's README: ten users for ten seconds, requests answered a second after the fix, and Django 3.2's rounds of PBKDF2. */
+const seed = { perSecond: 2.09, rounds: 260_000 }
+
+/** Who holds the lock so long, lets nobody else commit meanwhile: transactions a second at most, for a length in milliseconds. */
+export const law = (length: number) => 1_000 / length
+
+export const hold: Section = {
+  name: 'hold',
+  compares:
+    'throughput and slowest wait as the transactions of eight processes get longer, from 0 to 500 ms, with the law: at most 1 / length',
+  rounds: { quick: 2, full: 5 },
+
+  async prepare(size) {
+    const crowd = new Writers()
+    const lengths = size === 'quick' ? [0, 2, 10, 50, 200, 500] : [0, 1, 2, 5, 10, 20, 50, 100, 200, 500]
+    const races = lengths.map((length) => ({
+      settings: [{ length, writers }],
+      run: async () => {
+        const lasts = Math.max(size === 'quick' ? 300 : 1_000, (size === 'quick' ? 4 : 20) * length)
+        const strategy = { begin: 'BEGIN IMMEDIATE', timeout: 60_000, retry: 0 } as const
+        const { shares, slowest } = await crowd.race({
+          journal: 'wal',
+          synchronous: 'full',
+          writers,
+          strategy,
+          work: length,
+          lasts,
+        })
+        // From the first commit to the last: a window would cut one off.
+        const committed = shares.flatMap(({ committed }) => committed).toSorted((one, other) => one - other)
+        const seconds = ((committed.at(-1) as number) - committed[0]) / 1_000
+        return [{ perSecond: (committed.length - 1) / seconds, slowest: slowest - length }]
+      },
+    }))
+    const hash = {
+      settings: [{ hash: seed.rounds }],
+      run: async () => {
+        const began = performance.now()
+        pbkdf2Sync('password', 'salt', seed.rounds, 32, 'sha256')
+        return [{ milliseconds: performance.now() - began }]
+      },
+    }
+    return { batches: [...races, hash], close: () => crowd.kill() }
+  },
+
+  show(data): Shown {
+    const points = those(data, { writers }).map(({ setting, runs }) => ({
+      length: setting.length as number,
+      ...spread(runs.map(({ perSecond }) => perSecond as number)),
+      slowest: spread(runs.map(({ slowest }) => slowest as number)),
+    }))
+    const held = points.filter(({ length }) => length > 0)
+    const shares = held.map(({ length, median }) => median / law(length))
+    const hash = median(figures(data, { hash: seed.rounds }, 'milliseconds'))
+    const seedLength = law(seed.perSecond)
+    const [first, last] = [held[0], held[held.length - 1]]
+    const lengths = held.map(({ length }) => length)
+    const [least, most] = [Math.min(...shares), Math.max(...shares)].map((share) => `${Math.round(100 * share)}`)
+    const x = {
+      type: 'log',
+      domain: [1, 600],
+      ticks: [1, 2, 5, 10, 20, 50, 100, 200, 500],
+      tickFormat: String,
+      label: 'length of the transaction, ms',
+      labelAnchor: 'center',
+    } as const
+    return {
+      head: ['length ms', 'commits/s', 'least … most', 'law: at most', '÷ law', 'slowest wait ms'],
+      rows: points.map(({ length, least, median, most, slowest }) => [
+        length,
+        median.toPrecision(3),
+        `${least.toPrecision(3)} … ${most.toPrecision(3)}`,
+        length > 0 ? law(length) : '–',
+        length > 0 ? (median / law(length)).toFixed(2) : '–',
+        Math.round(slowest.median),
+      ]),
+      pictures: {
+        'bench-hold.svg': picture(data, {
+          title: `A transaction that takes ${last.length} ms leaves ${law(last.length)} a second: for all together`,
+          subtitle: `${writers} processes, BEGIN IMMEDIATE, write-ahead log; the length is spent between reading and writing. The line is not fitted: it is 1 / length`,
+          columns: 2,
+          room: 90,
+          panels: [
+            {
+              heading: 'Committed transactions a second, all processes together',
+              options: {
+                x,
+                y: powersOfTen([1, 1_000], 'a second'),
+                marks: [
+                  line([1, 600], { x: (length) => length, y: law, stroke: colour.ink, strokeDasharray: '4 3' }),
+                  ruleX(held, { x: 'length', y1: 'least', y2: 'most', stroke: colour.blue, strokeWidth: 2 }),
+                  dot(held, { x: 'length', y: 'median', fill: colour.blue, r: 5 }),
+                  dot([seed], { x: seedLength, y: 'perSecond', stroke: colour.orange, strokeWidth: 2, r: 7 }),
+                  text([seed], {
+                    x: seedLength,
+                    y: 'perSecond',
+                    text: () => 'the seed’s README: 2.09',
+                    fill: colour.orange,
+                    textAnchor: 'end',
+                    dx: -14,
+                    fontSize: 12,
+                    fontWeight: 600,
+                  }),
+                ],
+              },
+              labels: [{ x: 600, y: law(600), words: '1 / length', colour: colour.ink }],
+            },
+            {
+              heading: 'The slowest wait of any of them',
+              options: {
+                x,
+                y: powersOfTen(
+                  points.flatMap(({ slowest }) => [slowest.least, slowest.most]),
+                  's',
+                  (ms) => `${ms / 1_000}`,
+                ),
+                marks: [
+                  line(held, { x: 'length', y: ({ slowest }) => slowest.median, stroke: colour.blue, strokeWidth: 2 }),
+                  ruleX(held, {
+                    x: 'length',
+                    y1: ({ slowest }) => slowest.least,
+                    y2: ({ slowest }) => slowest.most,
+                    stroke: colour.blue,
+                  }),
+                  dot(held, { x: 'length', y: ({ slowest }) => slowest.median, fill: colour.blue, r: 4 }),
+                ],
+              },
+            },
+          ],
+        }),
+      },
+      sees:
+        `Transactions of ${lengths[0]} ms are committed ${first.median.toPrecision(3)} times a second by eight processes together, transactions of ` +
+        `${last.length} ms ${last.median.toPrecision(3)} times: ${least} to ${most} % of 1 / length.`,
+      why:
+        `While one holds the lock, nobody else commits, however many processes and processors there are. The 2.09 requests a second of the seed's README ` +
+        `are that law: they say that its transaction, which hashes a password (${seed.rounds.toLocaleString('en')} rounds), took ${Math.round(seedLength)} ms, and the fastest of its requests took 465; here the hash takes ${Math.round(hash)} ms, which leaves ` +
+        `${law(hash).toPrecision(2)} a second at most.`,
+      what: 'Shorten what happens between BEGIN IMMEDIATE and COMMIT; nothing else raises the limit. Hash, render and call others before BEGIN.',
+    }
+  },
+}
