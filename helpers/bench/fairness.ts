@@ -30,11 +30,11 @@ const nth = (data: Data, writers: number, strategy: string, name: string, i: num
 export const fairness: Section = {
   name: 'fairness',
   compares: `commits and waits of each of eight processes, their evenness and their tail: SQLite's back-off, a constant retry, and a queue`,
-  rounds: { quick: 2, full: 5 },
+  rounds: { quick: 2, full: 3 },
 
   async prepare(size) {
     const crowd = new Writers()
-    const lasts = size === 'quick' ? 1_000 : 10_000
+    const lasts = size === 'quick' ? 1_000 : 5_000
     const batches = (size === 'quick' ? [8] : [2, 8, 32]).flatMap((writers) =>
       Object.entries(strategies).map(([name, strategy]) => ({
         settings: [{ writers, strategy: name }],

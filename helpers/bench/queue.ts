@@ -13,11 +13,11 @@ export const queue: Section = {
   name: 'queue',
   compares:
     'median and slowest request of 1 to 32 users of a web server, with the password hashed inside the transaction and before it',
-  rounds: { quick: 2, full: 5 },
+  rounds: { quick: 2, full: 3 },
 
   async prepare(size) {
     const crowds = size === 'quick' ? [1, 2, 4, 8, 16] : [1, 2, 4, 8, 16, 32]
-    const seconds = size === 'quick' ? 0.5 : 5
+    const seconds = size === 'quick' ? 0.5 : 3
     const interrupt = new AbortController()
     const workers = Math.max(...crowds)
     const website = await Website.open({ journalMode: 'wal', begin: 'immediate', timeout: 60_000, iterations, workers })

@@ -40,12 +40,25 @@ export async function measure(
       versions: versions(),
       machine: machine(rounded(median(fsync))),
       reference: { work: work.map(rounded), fsync: fsync.map(rounded), busy: rounded(othersAreBusy) },
-      cases: stage.batches.flatMap(({ settings }, i) => settings.map((setting, j) => ({ setting, runs: runs[i][j].map(short) }))),
+      cases: cases(stage.batches, runs),
     }
   } finally {
     await stage.close()
     await reference.close()
   }
+}
+
+/** What has the same setting is one case, however often a round comes by it. */
+function cases(batches: Batch[], runs: Run[][][]): Data['cases'] {
+  const found = new Map<string, Data['cases'][number]>()
+  for (const [i, { settings }] of batches.entries())
+    for (const [j, setting] of settings.entries()) {
+      const key = JSON.stringify(setting)
+      const known = found.get(key) ?? { setting, runs: [] }
+      known.runs.push(...runs[i][j].map(short))
+      found.set(key, known)
+    }
+  return [...found.values()]
 }
 
 /** To four figures: more than any machine repeats. */

@@ -14,7 +14,7 @@ export type Race = {
   synchronous: 'full' | 'normal'
   writers: number
   strategy: Strategy | Fed
-  /** The transaction's length, and the pause after it. Milliseconds. */
+  /** The transaction's length, and the mean pause between two of a writer, which is random. Milliseconds. */
   work?: number
   think?: number
   /** Milliseconds. */
@@ -28,7 +28,15 @@ export type Share = { confirmed: number; refused: number; committed: number[]; t
  * The race, as all have seen it: committed transactions a second while it lasted, refusals, the slowest transaction in milliseconds, how
  * many processors all writers together had, and what each of them did.
  */
-export type Outcome = { perSecond: number; refused: number; slowest: number; cpu: number; shares: Share[]; commits?: number }
+export type Outcome = {
+  perSecond: number
+  until: number
+  refused: number
+  slowest: number
+  cpu: number
+  shares: Share[]
+  commits?: number
+}
 
 const now = () => Number(process.hrtime.bigint()) / 1e6
 
@@ -79,6 +87,7 @@ export class Writers {
     const inTime = shares.reduce((sum, { committed }) => sum + committed.filter((when) => when <= until).length, 0)
     return {
       perSecond: inTime / (lasts / 1_000),
+      until,
       refused: shares.reduce((sum, { refused }) => sum + refused, 0),
       slowest: shares.reduce(
         (most, { took, unfinished }) => took.reduce((most, ms) => Math.max(most, ms), Math.max(most, unfinished)),
