@@ -2,7 +2,7 @@ import { dot, line, ruleY } from '@observablehq/plot'
 import { colour, type Panel, picture, powersOfTen } from './chart.ts'
 import { type Data, figures, type Section, type Shown, those, values } from './section.ts'
 import { median, spread } from './statistics.ts'
-import { type Fed, type Race, type Strategy, Writers } from './writers.ts'
+import type { Fed, Race, Strategy } from './writers.ts'
 
 const alone = 'one process alone'
 const strategies: Record<string, Strategy | Fed> = {
@@ -49,15 +49,14 @@ export const ceiling: Section = {
   compares: 'committed transactions a second of 1 to 64 processes under each strategy with those of one process alone',
   rounds: { quick: 2, full: 3 },
 
-  async prepare(size) {
-    const writers = new Writers()
+  async prepare(size, crowd) {
     const crowds = size === 'quick' ? [1, 8, 64] : [1, 2, 4, 8, 16, 32, 64]
     const lasts = size === 'quick' ? 100 : 500
     const race = (setting: Log & { writers: number; strategy: string }) => ({
       settings: [setting],
       run: async () => {
         const strategy = strategies[setting.strategy] ?? strategies[immediate]
-        const { perSecond, refused, slowest, cpu } = await writers.race({ ...setting, strategy, lasts })
+        const { perSecond, refused, slowest, cpu } = await crowd.race({ ...setting, strategy, lasts })
         return [{ perSecond, refused, slowest, cpu }]
       },
     })
@@ -68,7 +67,7 @@ export const ceiling: Section = {
         ...Object.keys(strategies).map((strategy) => race({ ...log, strategy, writers })),
       ]),
     )
-    return { batches, close: () => writers.kill() }
+    return { batches }
   },
 
   show(data): Shown {

@@ -97,10 +97,10 @@ export function picture(
   const [width, height] = [drawn[0].width + room, drawn[0].height + 30]
   const rows = Math.ceil(drawn.length / columns)
   const total = { width: columns * width + 2 * margin, height: head + rows * height + margin + 18 }
-  const shapes = drawn.map(({ heading, content, words, ...options }, i) => {
+  const shapes = drawn.map(({ heading, content, words }, i) => {
     const [x, y] = [margin + (i % columns) * width, head + Math.floor(i / columns) * height]
     return `<g transform="translate(${x} ${y})">${text(heading, 0, 18, colour.ink, 'heading')}
-<g transform="translate(0 26)" fill="${colour.quiet}" color="${colour.quiet}"><svg text-anchor="middle" overflow="visible" width="${options.width}" height="${options.height}">${content}</svg>${words}</g></g>`
+<g transform="translate(0 26)"><g fill="${colour.quiet}" text-anchor="middle">${content}</g>${words}</g></g>`
   })
   return `<svg xmlns="http://www.w3.org/2000/svg" role="img" width="${total.width}" height="${total.height}" viewBox="0 0 ${total.width} ${total.height}">
 <title>${plain(said)}</title>

@@ -2,7 +2,7 @@ import { barX, dot, line, ruleX } from '@observablehq/plot'
 import { colour, picture, powersOfTen } from './chart.ts'
 import { type Data, figures, type Section, type Shown, values } from './section.ts'
 import { jain, median, quantile } from './statistics.ts'
-import { type Fed, type Strategy, Writers } from './writers.ts'
+import type { Fed, Strategy } from './writers.ts'
 
 const length = 1
 const strategies: Record<string, Strategy | Fed> = {
@@ -32,8 +32,7 @@ export const fairness: Section = {
   compares: `commits and waits of each of eight processes, their evenness and their tail: SQLite's back-off, a constant retry, and a queue`,
   rounds: { quick: 2, full: 3 },
 
-  async prepare(size) {
-    const crowd = new Writers()
+  async prepare(size, crowd) {
     const lasts = size === 'quick' ? 1_000 : 5_000
     const batches = (size === 'quick' ? [8] : [2, 8, 32]).flatMap((writers) =>
       Object.entries(strategies).map(([name, strategy]) => ({
@@ -50,7 +49,7 @@ export const fairness: Section = {
         },
       })),
     )
-    return { batches, close: () => crowd.kill() }
+    return { batches }
   },
 
   show(data): Shown {

@@ -62,7 +62,7 @@ export async function busy(): Promise<number> {
       [0, 0],
     )
   const [idleBefore, allBefore] = sum()
-  await pause(500)
+  await pause(300)
   const [idle, all] = sum()
   return all === allBefore ? 0 : 1 - (idle - idleBefore) / (all - allBefore)
 }

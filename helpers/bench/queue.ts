@@ -17,7 +17,7 @@ export const queue: Section = {
 
   async prepare(size) {
     const crowds = size === 'quick' ? [1, 2, 4, 8, 16] : [1, 2, 4, 8, 16, 32]
-    const seconds = size === 'quick' ? 0.5 : 3
+    const seconds = size === 'quick' ? 0.4 : 3
     const interrupt = new AbortController()
     const workers = Math.max(...crowds)
     const website = await Website.open({ journalMode: 'wal', begin: 'immediate', timeout: 60_000, iterations, workers })

@@ -1,6 +1,7 @@
 import { busy, machine, Reference, versions } from './machine.ts'
 import type { Batch, Data, Run, Section, Size } from './section.ts'
 import { median } from './statistics.ts'
+import type { Writers } from './writers.ts'
 
 /** Runs each batch once a round, in turns (A B A B), so that what disturbs the machine for a while disturbs all. Returns the runs of each. */
 export async function inTurns(batches: Batch[], rounds: number, before: (done: number) => void): Promise<Run[][][]> {
@@ -14,16 +15,18 @@ export async function inTurns(batches: Batch[], rounds: number, before: (done: n
   return runs
 }
 
-/** Measures a section. `closing` is told how to end it early. */
+/** Measures a section, with the processes that all sections share. `closing` is told how to end it early. */
 export async function measure(
   section: Section,
   size: Size,
+  writers: Writers,
   progress: (done: number, all: number) => void,
   closing: (close: () => Promise<void>) => void,
 ): Promise<Data> {
   const othersAreBusy = await busy()
-  const stage = await section.prepare(size)
-  closing(stage.close)
+  const stage = await section.prepare(size, writers)
+  const close = stage.close ?? (async () => {})
+  closing(close)
   const reference = await Reference.open()
   try {
     const rounds = section.rounds[size]
@@ -43,7 +46,7 @@ export async function measure(
       cases: cases(stage.batches, runs),
     }
   } finally {
-    await stage.close()
+    await close()
     await reference.close()
   }
 }

@@ -1,3 +1,5 @@
+import type { Writers } from './writers.ts'
+
 /** How long it may take: all sections in under two minutes on two cores, or as long as the figures want. */
 export type Size = 'quick' | 'full'
 
@@ -13,8 +15,8 @@ export type Batch = { settings: Setting[]; run: () => Promise<Run[]> }
 export type Stage = {
   /** In the order in which a round takes them. */
   batches: Batch[]
-  /** Ends whatever is under way, and takes away what is left of it. */
-  close: () => Promise<void>
+  /** Ends whatever is under way, and takes away what is left of it. The writers are not its own. */
+  close?: () => Promise<void>
 }
 
 export type Machine = { cores: number; model: string; kernel: string; fileSystem: string; fsync: number }
@@ -49,7 +51,7 @@ export type Section = {
   compares: string
   /** How often each case is run. */
   rounds: Record<Size, number>
-  prepare: (size: Size) => Promise<Stage>
+  prepare: (size: Size, writers: Writers) => Promise<Stage>
   /** The same data are always shown in the same way: nothing is measured here. */
   show: (data: Data) => Shown
 }

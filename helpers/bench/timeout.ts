@@ -2,7 +2,6 @@ import { dot, line, ruleX } from '@observablehq/plot'
 import { colour, type Panel, picture } from './chart.ts'
 import { type Data, figures, type Section, type Shown, those, values } from './section.ts'
 import { median, spread } from './statistics.ts'
-import { Writers } from './writers.ts'
 
 /** How much all together want of the one lock, if nobody had to wait: 1 is all the time there is. */
 const demands = [0.25, 0.8, 4]
@@ -20,10 +19,9 @@ export const timeout: Section = {
   compares: 'the share of requests refused under timeouts from 0 to 30 s, for loads that want more or less of the one lock',
   rounds: { quick: 2, full: 3 },
 
-  async prepare(size) {
-    const crowd = new Writers()
+  async prepare(size, crowd) {
     const timeouts = size === 'quick' ? [0, 50, 200, 800, 2_000] : [0, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000]
-    const [writers, lasts, lengths] = size === 'quick' ? [5, 4_000, [20]] : [8, 30_000, [20, 100]]
+    const [writers, lasts, lengths] = size === 'quick' ? [4, 3_000, [20]] : [8, 30_000, [20, 100]]
     // They sleep nearly all the time, and so many can be run at once: what disturbs the machine disturbs them all.
     const batch = (length: number, some: number[]) => {
       const settings = some.flatMap((demand) => timeouts.map((timeout) => ({ length, writers, demand, timeout })))
@@ -45,7 +43,7 @@ export const timeout: Section = {
     const batches = lengths.flatMap((length) =>
       size === 'quick' ? [batch(length, demands)] : demands.map((demand) => batch(length, [demand])),
     )
-    return { batches, close: () => crowd.kill() }
+    return { batches }
   },
 
   show(data): Shown {

@@ -42,11 +42,17 @@ const now = () => Number(process.hrtime.bigint()) / 1e6
 
 /** Processes that write when told to. There are as many as all the races at one time wanted; between races they sleep. */
 export class Writers {
+  readonly #program: string
   readonly #writers: Child[] = []
   readonly #free: Child[] = []
   /** Dozens of processes at once would each be slow to start. */
   readonly #starts = pLimit(availableParallelism())
   #sole: Child | undefined
+
+  /** The program is one of `fixtures/` that can be told what `writer.ts` can. */
+  constructor(program = 'writer.ts') {
+    this.#program = program
+  }
 
   /** Those that are free: a race takes them out, and puts them back. */
   async #take(count: number): Promise<Child[]> {
@@ -56,7 +62,7 @@ export class Writers {
   }
 
   async #start(): Promise<Child> {
-    const writer = new Child(`writer ${this.#writers.length}`, 'writer.ts')
+    const writer = new Child(`writer ${this.#writers.length}`, this.#program)
     this.#writers.push(writer)
     await writer.ready
     return writer
