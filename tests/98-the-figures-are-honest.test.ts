@@ -218,7 +218,7 @@ describe('npm run bench', () => {
   })
 
   describe.skipIf(!tellsProcesses)('when Ctrl-C interrupts a section (needs /proc)', () => {
-    let folder: string, results: string, exitCode: number | undefined, group: number, stdout: string
+    let folder: string, results: string, exitCode: number | undefined, group: number, stdout: string, stderr: string
 
     beforeAll(async () => {
       const make = () => mkdtemp(join(tmpdir(), 'database-is-locked-'))
@@ -229,12 +229,12 @@ describe('npm run bench', () => {
       const child = execa(process.execPath, ['fixtures/benchmark.ts', 'hold', '--to', results], options)
       group = child.pid as number
       for await (const line of child.iterable({ from: 'stderr' })) if (line.startsWith('hold: ')) process.kill(-group, 'SIGINT')
-      ;({ exitCode, stdout } = await child)
+      ;({ exitCode, stdout, stderr } = await child)
     })
     afterAll(() => Promise.all([folder, results].map((each) => rm(each, { recursive: true }))))
 
-    test('the command ends with exit code 130, and has told nothing', () => {
-      expect({ exitCode, stdout }).toEqual({ exitCode: 130, stdout: '' })
+    test('the command ends with exit code 130, and tells no result and no error', () => {
+      expect({ exitCode, stdout, stderr }).toEqual({ exitCode: 130, stdout: '', stderr: 'hold: 14 runs …' })
     })
     test('the command keeps nothing', async () => {
       expect(await readdir(results)).toEqual([])

@@ -29,6 +29,9 @@ const logs: Log[] = [
   { journal: 'delete', synchronous: 'normal' },
 ]
 
+/** A logarithmic axis has no 0. */
+const drawn = ({ median }: { median: number }) => Math.max(median, 0.001)
+
 /** Committed transactions a second of each case, as a share of what one process alone commits with the same journal. */
 function shares(data: Data, log: Log) {
   const limit = median(figures(data, { ...log, strategy: alone }, 'perSecond'))
@@ -40,6 +43,7 @@ function shares(data: Data, log: Log) {
       ...spread(runs.map(({ perSecond }) => (perSecond as number) / limit)),
       refused: median(runs.map(({ refused }) => refused as number)),
       slowest: median(runs.map(({ slowest }) => slowest as number)),
+      cpu: median(runs.map(({ cpu }) => cpu as number)),
     }))
   return { limit, points }
 }
@@ -76,7 +80,7 @@ export const ceiling: Section = {
     const percent = (share: number) => `${Math.round(100 * share)} %`
     const [wal] = logs
     const crowds = values<number>(data, 'writers')
-    const all = logs.flatMap((log) => shares(data, log).points.map(({ median }) => Math.max(median, 0.001)))
+    const all = logs.flatMap((log) => shares(data, log).points.map(drawn))
     const panels = logs.map((log): Panel => {
       const { limit, points } = shares(data, log)
       const last = points.filter(({ writers }) => writers === crowds.at(-1))
@@ -90,14 +94,19 @@ export const ceiling: Section = {
             ...Object.entries(colours).flatMap(([strategy, stroke]) => {
               const own = points.filter((point) => point.strategy === strategy)
               return [
-                line(own, { x: 'writers', y: 'median', stroke, strokeWidth: 2 }),
-                dot(own, { x: 'writers', y: 'median', fill: stroke, r: 3 }),
+                line(own, { x: 'writers', y: drawn, stroke, strokeWidth: 2 }),
+                dot(own, { x: 'writers', y: drawn, fill: stroke, r: 3 }),
               ]
             }),
           ],
         },
         labels: [
-          ...last.map(({ strategy, writers, median }) => ({ x: writers, y: median, words: strategy, colour: colours[strategy] })),
+          ...last.map(({ strategy, writers, median }) => ({
+            x: writers,
+            y: drawn({ median }),
+            words: strategy,
+            colour: colours[strategy],
+          })),
           {
             x: crowds.at(-1) as number,
             y: 1,
@@ -118,12 +127,14 @@ export const ceiling: Section = {
         'least … most',
         'refused',
         'slowest ms',
+        'cores',
       ],
       rows: logs.flatMap((log) => {
         const { limit, points } = shares(data, log)
+        const cores = median(figures(data, { ...log, strategy: alone }, 'cpu'))
         return [
-          [log.journal, log.synchronous, 1, alone, Math.round(limit), '1', '', 0, ''],
-          ...points.map(({ writers, strategy, least, median, most, refused, slowest }) => [
+          [log.journal, log.synchronous, 1, alone, Math.round(limit), '1', '', 0, '', cores.toFixed(2)],
+          ...points.map(({ writers, strategy, least, median, most, refused, slowest, cpu }) => [
             log.journal,
             log.synchronous,
             writers,
@@ -133,6 +144,7 @@ export const ceiling: Section = {
             `${least.toPrecision(2)} … ${most.toPrecision(2)}`,
             refused,
             Math.round(slowest),
+            cpu.toFixed(2),
           ]),
         ]
       }),
@@ -151,11 +163,11 @@ export const ceiling: Section = {
         `synchronous = FULL); with BEGIN, retried at once, ${percent(eight(wal, 'BEGIN, retried at once'))}; fed to one process that commits ` +
         `what has arrived together, ${percent(eight(wal, inGroups))}.`,
       why:
-        'There is one writer at a time, so more processes cannot commit more; those who wait asleep cost nothing, and those who read first and are ' +
-        'then refused burn the processors of the one who works. Only who shares a COMMIT, and the fsync in it, gets past the limit.',
+        'There is one writer at a time, so more processes cannot commit more: those who wait asleep cost nothing, those who read first and are ' +
+        'then refused burn the processors of the one who works, and only who shares a COMMIT, and the fsync in it, gets past the limit.',
       what:
-        'Use BEGIN IMMEDIATE with a timeout; never retry at once. Where the limit is too low, put many changes into one transaction, in one process ' +
-        'if you can, before you look for another database.',
+        'Use BEGIN IMMEDIATE with a timeout, never retry at once, and where the limit is too low, put many changes into one transaction, in one ' +
+        'process if you can, before you look for another database.',
     }
   },
 }

@@ -6,13 +6,13 @@ import type { Fed, Strategy } from './writers.ts'
 
 const length = 1
 const strategies: Record<string, Strategy | Fed> = {
-  'SQLite’s back-off (timeout 5 s)': { begin: 'BEGIN IMMEDIATE', timeout: 5_000, retry: 0 },
+  'SQLite’s back-off': { begin: 'BEGIN IMMEDIATE', timeout: 5_000, retry: 0 },
   'retried every 1 ms': { begin: 'BEGIN IMMEDIATE', timeout: 0, retry: 1 },
   'retried every 5 ms': { begin: 'BEGIN IMMEDIATE', timeout: 0, retry: 5 },
   'fed to one process': { fed: 'one by one' },
 }
 const names = Object.keys(strategies)
-const [backOff, constant] = names
+const [backOff, constant, , inLine] = names
 const colours = [colour.blue, colour.orange, colour.red, colour.green]
 const colourOf = (strategy: string) => colours[names.indexOf(strategy)]
 
@@ -69,6 +69,8 @@ export const fairness: Section = {
     const evenness = names.map((strategy) => ({ strategy, jain: figure(data, writers, strategy, 'jain') }))
     const two = (number: number) => number.toFixed(2)
     const worst = Math.max(...even.filter(({ strategy }) => strategy === backOff).map(({ share }) => share))
+    const wait = (strategy: string, i: number) => Number(nth(data, writers, strategy, 'tail', i).toPrecision(2))
+    const compared = `${(figure(data, writers, constant, 'perSecond') / figure(data, writers, backOff, 'perSecond')).toPrecision(2)} times`
     const rarities: Record<number, string> = { 2: '50 %', 10: '90 %', 100: '99 %', 1000: '99.9 %' }
     return {
       head: ['processes', 'strategy', 'commits/s', 'Jain', 'fewest', 'most', 'median wait ms', '99 %', '99.9 %', 'slowest ms'],
@@ -149,14 +151,15 @@ export const fairness: Section = {
         }),
       },
       sees:
-        `With SQLite's back-off one of eight processes commits up to ${worst.toPrecision(2)} times its even share, and Jain's index is ${two(evenness[0].jain)} (1 is even, 0.125 is one for all); ` +
-        `with a retry every millisecond it is ${two(evenness[1].jain)}, in a queue ${two(evenness[3].jain)}. Of the transactions under the back-off, half wait ${nth(data, writers, backOff, 'tail', 0).toPrecision(2)} ms at most, and one of a thousand more than ${Math.round(nth(data, writers, backOff, 'tail', 6))} ms; in the queue, ${Math.round(nth(data, writers, 'fed to one process', 'tail', 6))} ms.`,
+        `With SQLite's back-off one of eight processes commits up to ${worst.toPrecision(2)} times its even share (Jain's index ${two(evenness[0].jain)}, where 1 is even and 0.125 is one ` +
+        `for all), and half of all transactions wait ${wait(backOff, 0)} ms at most, one of a thousand more than ${wait(backOff, 6)} ms; retried every millisecond, Jain's index is ` +
+        `${two(evenness[1].jain)}, and in a queue ${two(evenness[3].jain)}, where one of a thousand waits more than ${wait(inLine, 6)} ms.`,
       why:
-        `Who waits does not stand in line: it sleeps, from 1 ms the first time to 100 ms in the end, and looks again; who has just committed comes back at once, and finds the door open. ` +
-        `The longer one has waited, the more seldom it looks. That most wait for nothing is the one in front, not the crowd.`,
+        'Who waits does not stand in line but sleeps, 1 ms the first time and 100 ms in the end, while the one who has just committed comes back at ' +
+        'once and finds the door open: the longer one has waited, the more seldom it looks.',
       what:
-        `If nobody may starve, retry at a short, constant pause (here ${figure(data, writers, constant, 'perSecond') >= figure(data, writers, backOff, 'perSecond') ? 'for no fewer commits' : `for ${Math.round(100 * (1 - figure(data, writers, constant, 'perSecond') / figure(data, writers, backOff, 'perSecond')))} % fewer commits`}), ` +
-        `or let one process write for all. Judge a crowd by its slowest, not by its median.`,
+        `Judge a crowd by its slowest, not by its median, and if nobody may starve, retry at a short, constant pause (here with ${compared} as many commits), or let ` +
+        'one process write for all.',
     }
   },
 }

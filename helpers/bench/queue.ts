@@ -102,8 +102,8 @@ export const queue: Section = {
         `With the hash inside the transaction, ${most} users have a median of ${ms(of(most, 'inside', 'median'))}, and a slowest request of ${ms(of(most, 'inside', 'slowest'))}; ` +
         `with the hash before it, ${ms(of(most, 'outside', 'median'))} and ${ms(of(most, 'outside', 'slowest'))}: the slowest is ${ratio.toPrecision(2)} times as fast.`,
       why:
-        'Inside, all users share one lock, and those who wait are not served in order: few requests carry the whole wait, so the median looks fine while the slowest explodes. ' +
-        'Outside, they share the processors, which the operating system divides evenly, and the lock is held too briefly to be met.',
+        'Inside, all users share one lock, and those who wait are not served in order: few requests carry the whole wait, so the median looks fine while the slowest explodes; ' +
+        'outside, they share the processors, which the operating system divides evenly, and the lock is held too briefly to be met.',
       what: 'Look at the slowest request, not at the median, to see a lock that is held too long; and move what is slow to before BEGIN.',
     }
   },

@@ -43,12 +43,13 @@ export const readers: Section = {
 
     const on = async (
       journal: JournalMode,
+      synchronous: 'full' | 'normal',
       count: number,
       act: (readers: Child[]) => Promise<{ confirmed: number; run: Record<string, number | number[]> }>,
     ) => {
       const { file, remove } = await freshCounter(journal)
       const some = children.slice(0, count)
-      await writer.ask({ open: file, timeout: 30_000, synchronous: 'full' }, 'the opening')
+      await writer.ask({ open: file, timeout: 30_000, synchronous }, 'the opening')
       await Promise.all(some.map((reader) => reader.ask({ open: file }, 'the opening')))
       const { confirmed, run } = await act(some)
       const { n } = await writer.ask({ total: true }, 'the total')
@@ -61,7 +62,7 @@ export const readers: Section = {
     const crowd = (journal: JournalMode, count: number, isWritten: boolean) => ({
       settings: [{ readers: count, journal, writer: isWritten ? 'one' : 'none' }],
       run: () =>
-        on(journal, count, async (some) => {
+        on(journal, 'full', count, async (some) => {
           const from = now() + 10
           const turn = { from, until: from + lasts }
           const [written, ...sums] = await Promise.all([
@@ -85,7 +86,7 @@ export const readers: Section = {
     const growth = (reader: 'none' | 'long') => ({
       settings: [{ growth: reader }],
       run: () =>
-        on('wal', 1, async ([child]) => {
+        on('wal', 'normal', 1, async ([child]) => {
           if (reader === 'long') await child.ask({ hold: true }, 'the long read')
           let confirmed = 0
           const [commits, bytes]: number[][] = [[], []]
@@ -210,7 +211,7 @@ export const readers: Section = {
               options: {
                 width: 300,
                 x: { label: 'commits', labelAnchor: 'center', ticks: 4 },
-                y: { domain: [0, long.at(-1)?.megabytes as number], label: 'MB', grid: true },
+                y: { domain: [0, Math.max(...[...long, ...none].map(({ megabytes }) => megabytes))], label: 'MB', grid: true },
                 marks: [long, none].map((points, i) =>
                   line(points, { x: 'commits', y: 'megabytes', stroke: [colour.red, colour.green][i], strokeWidth: 2.5 }),
                 ),
@@ -230,12 +231,12 @@ export const readers: Section = {
       },
       sees:
         `Beside one writer, ${most} readers keep ${percent(kept(most, 'wal'))} of their reads with the write-ahead log and ${percent(kept(most, 'delete'))} with the rollback journal, whose writer commits ` +
-        `${Math.round(of(data, most, 'delete', 'one', 'writes'))} times a second instead of ${Math.round(of(data, most, 'wal', 'one', 'writes'))}. Behind a reader that stays, the log has ` +
-        `${long.at(-1)?.megabytes.toPrecision(2)} MB after ${long.at(-1)?.commits.toLocaleString('en')} commits, ${Math.round(perCommit).toLocaleString('en')} bytes each; without one, ${none.at(-1)?.megabytes.toPrecision(2)} MB.`,
+        `${Math.round(of(data, most, 'delete', 'one', 'writes'))} times a second instead of ${Math.round(of(data, most, 'wal', 'one', 'writes'))}; behind a reader that stays, the log has ` +
+        `${long.at(-1)?.megabytes.toPrecision(2)} MB after ${long.at(-1)?.commits.toLocaleString('en')} commits, ${Math.round(perCommit).toLocaleString('en')} bytes each, and without one ${none.at(-1)?.megabytes.toPrecision(2)} MB.`,
       why:
-        'With the write-ahead log, readers read what was there when they began, and the writer writes behind them. With a rollback journal, a COMMIT waits until all readers have left, and keeps new ones out meanwhile. ' +
-        'The log begins anew only when nobody reads in it any more.',
-      what: 'Where many read while one writes, use the write-ahead log; end every read transaction soon, and watch the size of the log.',
+        'With the write-ahead log, readers read what was there when they began while the writer writes behind them, and the log begins anew only when nobody ' +
+        'reads in it any more; with a rollback journal, a COMMIT waits until all readers have left, and keeps new ones out meanwhile.',
+      what: 'Where many read while one writes, use the write-ahead log, end every read transaction soon, and watch the size of the log.',
     }
   },
 }

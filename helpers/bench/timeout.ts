@@ -118,7 +118,7 @@ export const timeout: Section = {
       ),
       pictures: {
         'bench-timeout.svg': picture(data, {
-          title: 'How much timeout does it take? The more of the lock all want, the more; beyond all of it, none is enough',
+          title: `Wanting ${percent(demands[0])} of the lock takes a timeout of ${enough(length, demands[0])}; ${percent(demands[1])}, ${enough(length, demands[1])}; ${percent(demands[2])}, ${enough(length, demands[2])}`,
           subtitle: `${writers} processes, BEGIN IMMEDIATE, write-ahead log, with random pauses in between`,
           room: 190,
           panels: lengths.map(panel),
@@ -126,13 +126,13 @@ export const timeout: Section = {
       },
       sees:
         `Of the timeouts tried, the first from which on at most one request of a hundred is refused, for ${writers} processes with transactions of ${length} ms, is ` +
-        `${told.join(', ')}. A queue would let nobody wait longer than ${fair(length)} ms (the dashed line).`,
+        `${told.join(', ')}; a queue would let nobody wait longer than ${fair(length)} ms (the dashed line).`,
       why:
-        'Who waits does not stand in line: it looks again, every 100 ms in the end, and finds the lock taken as often as it is taken. ' +
-        'Where all together want more than there is, somebody always finds it taken, whatever the timeout.',
+        'Who waits does not stand in line but looks again, every 100 ms in the end, and finds the lock taken as often as it is taken: where all together ' +
+        'want more than there is, somebody always finds it taken, whatever the timeout.',
       what:
-        'Multiply the length of your transactions by how many you want a second: that is the share of the lock you want. Below a half, five seconds are plenty; ' +
-        'near one and above, shorten the transactions, or queue them yourself.',
+        'Multiply the length of your transactions by how many you want a second, which is the share of the lock you want: below a half, five seconds are ' +
+        'plenty; near one and above, shorten the transactions, or queue them yourself.',
     }
   },
 }
