@@ -77,10 +77,12 @@ export class Writers {
     const opening = { open: file, synchronous }
     const port = sole && (await sole.ask({ ...opening, group: (strategy as Fed).fed === 'in groups', work }, 'the opening')).port
     const timeout = isFed ? 0 : strategy.timeout
-    await Promise.all(writers.map((writer) => writer.ask({ ...opening, timeout }, 'the opening')))
+    await Promise.all(
+      writers.map((writer) => writer.ask({ ...opening, timeout, ...(port !== undefined && { feed: port }) }, 'the opening')),
+    )
     const from = now() + 10 + count
     const until = from + lasts
-    const turn = { ...(isFed ? { feed: port } : strategy), work, think, from, until }
+    const turn = { ...(isFed ? {} : strategy), work, think, from, until }
     const grace = lasts + 2 * timeout + count * 1_000
     const shares = (await Promise.all(writers.map((writer) => writer.ask(turn, 'its turn to write', grace)))) as Share[]
     const clerk = sole ?? writers[0]
