@@ -46,7 +46,7 @@ const text = (words: string, x: number, y: number, fill: string, kind: string) =
 /** The machine that a figure comes from, in one line. */
 export const origin = ({ machine, versions, size, cases }: Data) =>
   `${machine.cores} cores of ${machine.model}, ${machine.kernel}, ${machine.fileSystem}, fsync ${machine.fsync.toPrecision(2)} ms · ` +
-  `SQLite ${versions.SQLite}, Node ${versions.node} · ${size} size, ${cases[0].runs.length} runs each, in turns`
+  `SQLite ${versions.SQLite}, Node ${versions.node} · ${size} size, ${Math.min(...cases.map(({ runs }) => runs.length))} runs each, in turns`
 
 /**
  * Plots side by side, `columns` in a row, below a title that says what is found. `room` is that to the right of each plot, for its labels,

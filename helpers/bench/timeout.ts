@@ -72,7 +72,14 @@ export const timeout: Section = {
           label: 'timeout, s',
           labelAnchor: 'center',
         },
-        y: { domain: [0, 1], tickFormat: (share: number) => `${Math.round(share * 100)} %`, label: 'refused', grid: true },
+        y: {
+          type: 'sqrt',
+          domain: [0, 1],
+          ticks: [0, isFew, 0.05, 0.2, 0.5, 1],
+          tickFormat: (share: number) => `${Math.round(share * 100)} %`,
+          label: 'refused',
+          grid: true,
+        },
         marks: [
           ruleX([fair(length)], { stroke: colour.ink, strokeDasharray: '4 3' }),
           ...demands.flatMap((demand, i) => {
