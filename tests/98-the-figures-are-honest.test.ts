@@ -209,6 +209,10 @@ describe('npm run bench', () => {
     const stderr = "error: option '--draw' cannot be used with option '--full'"
     expect(await refusal('--draw', '--full')).toEqual({ exitCode: 2, stdout: '', stderr })
   })
+  test('a folder that is none gets one sentence and exit code 2, before anything is measured', async () => {
+    const stderr = 'error: nothing can be kept in package.json: it is no folder, or not yours'
+    expect(await refusal('--to', 'package.json')).toEqual({ exitCode: 2, stdout: '', stderr })
+  })
   test('--help lists the sections and the options, with exit code 0', async () => {
     const { exitCode, stdout } = await bench('--help')
     expect(stdout).toMatch(

@@ -111,8 +111,8 @@ export const machinery: Section = {
     }
 
     const batches = [
-      pairs('start', 6, startContender, () => startBare()),
-      pairs('library', 6, startContender, () => startBare(opens, file)),
+      pairs('start', 5, startContender, () => startBare()),
+      pairs('library', 5, startContender, () => startBare(opens, file)),
       pairs(
         'statement',
         1_000,
