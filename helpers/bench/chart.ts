@@ -73,7 +73,7 @@ export function picture(
       y && Plot.gridY(y.ticks),
       ...(options.marks ?? []),
     ]
-    const options_ = {
+    const whole = {
       width: columns === 1 ? 760 : 400,
       height: 300,
       marginLeft: 52,
@@ -85,14 +85,14 @@ export function picture(
       marks,
     } as const
     const plot = Plot.plot({
-      ...options_,
+      ...whole,
       document,
       className: 'plot',
       style: { background: 'none', color: colour.quiet },
     } as Plot.PlotOptions)
     const element = plot as unknown as { querySelector(_: string): { remove(): void } | null; innerHTML: string }
     element.querySelector('style')?.remove()
-    return { ...options_, heading, content: element.innerHTML, words: placed(plot, labels, options_) }
+    return { ...whole, heading, content: element.innerHTML, words: placed(plot, labels, whole) }
   })
   const [width, height] = [drawn[0].width + room, drawn[0].height + 30]
   const rows = Math.ceil(drawn.length / columns)
