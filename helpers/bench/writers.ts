@@ -80,7 +80,7 @@ export class Writers {
     await Promise.all(
       writers.map((writer) => writer.ask({ ...opening, timeout, ...(port !== undefined && { feed: port }) }, 'the opening')),
     )
-    const from = now() + 10 + count
+    const from = now() + 10 + count / 4
     const until = from + lasts
     const turn = { ...(isFed ? {} : strategy), work, think, from, until }
     const grace = lasts + 2 * timeout + count * 1_000
