@@ -54,7 +54,7 @@ export const ceiling: Section = {
   rounds: { quick: 2, full: 3 },
 
   async prepare(size, crowd) {
-    const crowds = size === 'quick' ? [1, 8, 64] : [1, 2, 4, 8, 16, 32, 64]
+    const crowds = size === 'quick' ? [1, 8, 32] : [1, 2, 4, 8, 16, 32, 64]
     const lasts = size === 'quick' ? 80 : 500
     const race = (setting: Log & { writers: number; strategy: string }) => ({
       settings: [setting],
