@@ -235,7 +235,7 @@ export const readers: Section = {
       sees:
         `Beside one writer, ${most} readers keep ${percent(kept(most, 'wal'))} of their reads with the write-ahead log and ${percent(kept(most, 'delete'))} with the rollback journal, whose writer commits ` +
         `${Math.round(of(data, most, 'delete', 'one', 'writes'))} times a second instead of ${Math.round(of(data, most, 'wal', 'one', 'writes'))}; behind a reader that stays, the log has ` +
-        `${long.at(-1)?.megabytes.toPrecision(2)} MB after ${long.at(-1)?.commits.toLocaleString('en')} commits, ${Math.round(perCommit).toLocaleString('en')} bytes each, and without one ${none.at(-1)?.megabytes.toPrecision(2)} MB.`,
+        `${long.at(-1)?.megabytes.toFixed(0)} MB after ${long.at(-1)?.commits.toLocaleString('en')} commits, ${Math.round(perCommit).toLocaleString('en')} bytes each, and without one ${none.at(-1)?.megabytes.toFixed(0)} MB.`,
       why:
         'With the write-ahead log, readers read what was there when they began while the writer writes behind them, and the log begins anew only when nobody ' +
         'reads in it any more; with a rollback journal, a COMMIT waits until all readers have left, and keeps new ones out meanwhile.',
