@@ -57,8 +57,8 @@ ${row('all', chapters.flatMap(claimsOf))}
 | :-- | :-- |
 ${tags.map(({ name, description }) => `| ${literal(description)} | ${settledIn(chapters, name).join('<br>')} |`).join('\n')}
 
-Whether BEGIN IMMEDIATE is slower than BEGIN, and how evenly 2, 8 or 32 writers share a lock, are questions of figures:
-\`npm run bench -- crowd\`, and [what it showed](../README.md#how-it-works). How each driver begins a transaction, and which ORM locks with its
+Whether BEGIN IMMEDIATE is slower than BEGIN, how evenly writers share a lock, and how much timeout it takes, are questions of figures:
+\`npm run bench\`, and [what it showed](bench/README.md). How each driver begins a transaction, and which ORM locks with its
 defaults, is seen by [the survey](survey/README.md).
 
 ${specification.filter(Boolean).join('\n\n')}
