@@ -185,8 +185,8 @@ export function locksAsleep(thread: Thread, folder: string): { locks: string[] |
 /** Whether the operating system tells of processes and of their states, as Linux does. */
 export const tellsProcesses = statOf(process.pid) !== undefined
 
-/** Whether the operating system tells who holds which lock: Linux does, where `/proc/locks` lists one that this process takes to see it. */
-export const tellsLocks = existsSync('/proc/locks') && ownLockIsListed()
+/** Whether the operating system tells who holds which lock: Linux does, where `/proc` lists one that this process takes to see it. */
+export const tellsLocks = existsSync('/proc/self/fdinfo') && ownLockIsListed()
 
 function ownLockIsListed(): boolean {
   const folder = mkdtempSync(join(tmpdir(), 'a-lock-'))
@@ -206,8 +206,8 @@ function ownLockIsListed(): boolean {
 type Lock = { type: 'READ' | 'WRITE'; file: string; first: number; last: number }
 
 /**
- * The POSIX locks of a process, as `/proc/locks` lists them, from the first byte to the last. The kernel hands the list out in pieces, and
- * where others lock and unlock in between, a line can come twice, or not at all: it is read until it says the same again.
+ * The POSIX locks of a process, from the first byte to the last, as `/proc/PID/fdinfo` lists them for each file that it has open, until it says the
+ * same again. (`/proc/locks` is handed out in pieces, and where others lock and unlock in between, a line can be left out.)
  */
 function listedLocks(pid: number): Lock[] {
   let before: string[] | undefined
@@ -227,17 +227,33 @@ function listedLocks(pid: number): Lock[] {
     .sort((one, other) => one.first - other.first)
 }
 
-/** The lines of `/proc/locks` about a process, each once, without their numbers: `POSIX ADVISORY READ 4712 08:02:1310 128 128`. */
+/** What is listed of a process, each lock once, without its number: `POSIX ADVISORY READ 4712 08:02:1310 128 128`. Nothing if it is gone. */
 function linesOf(pid: number): string[] {
-  const lines = readFileSync('/proc/locks', 'latin1')
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/).slice(1))
+  const infos = filesOf(pid).map((file) => {
+    try {
+      return readFileSync(`/proc/${pid}/fdinfo/${file}`, 'latin1')
+    } catch {
+      return '' // it is closed by now
+    }
+  })
+  const lines = infos
+    .flatMap((info) => info.match(/^lock:.*$/gm) ?? [])
+    .map((line) => line.split(/\s+/).slice(2))
     .filter(([kind, , , owner]) => kind === 'POSIX' && owner === `${pid}`)
   return [...new Set(lines.map((words) => words.join(' ')))].sort()
 }
 
+/** The numbers of the files that a process has open; none if it is gone. */
+function filesOf(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/fdinfo`)
+  } catch {
+    return []
+  }
+}
+
 /**
- * The device of the files in a folder, as `/proc/locks` means it: that of the file system. `stat` tells another one where a file system
+ * The device of the files in a folder, as `/proc` means it: that of the file system. `stat` tells another one where a file system
  * has no disk of its own, as btrfs and overlay do. `undefined` where the folder is in none that is listed.
  */
 function deviceOf(folder: string): string | undefined {

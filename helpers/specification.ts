@@ -37,6 +37,7 @@ export function overview(chapters: TestModule[], seen: Seen): string {
     opening(chapter),
     tellsStories(chapter) ? `[The stories of this chapter, statement by statement](${storiesFile(chapter)})` : '',
     ...told(chapter, '###', { timelines: false, up: '' }),
+    ...figuresOf(chapter),
   ])
   return `# What SQLite does when processes contend
 
@@ -63,6 +64,29 @@ defaults, is seen by [the survey](survey/README.md).
 
 ${specification.filter(Boolean).join('\n\n')}
 `
+}
+
+/** Which sections of the benchmarks say how much of what a chapter says that it happens. */
+const sections: Record<string, string[]> = {
+  10: ['ceiling'],
+  50: ['timeout'],
+  55: ['hold', 'queue'],
+  62: ['readers'],
+  63: ['fairness'],
+}
+
+/** The pictures of these sections, as tests/bench/README.md has them, and its three sentences below each. */
+function figuresOf(chapter: TestModule): string[] {
+  const names = sections[fileOf(chapter).split('-')[0]] ?? []
+  const page = readFileSync(new URL('../tests/bench/README.md', import.meta.url), 'utf8')
+  const figures = names.map((name) => {
+    const [section] = page.split(`## ${name}\n`)[1].split('\n```')
+    const told = section.split('\n').filter((line) => /^(!\[|\* |\*\*The machine)/.test(line))
+    return told.join('\n').replaceAll('](../', '](').replace('\n* ', '\n\n* ')
+  })
+  return figures.length > 0
+    ? ['### How much', 'Figures of one machine, and no tests: [npm run bench](bench/README.md).', ...figures]
+    : []
 }
 
 /** A chapter with its evidence, `tests/stories/NN-….md`: each story as it went, and what it shows. `undefined` where it tells none. */

@@ -86,7 +86,7 @@ describe.concurrent('A stack that is bad in one way', { tags: ['q51'], timeout: 
   describe('when it swallows SQLITE_BUSY, and the lock is held for longer than its timeout', () => {
     let seen: Awaited<ReturnType<typeof look>>
     beforeAll(async () => {
-      seen = await look('fixtures/bad-stacks/swallows-busy.ts', { ...small, hold: 2_500 })
+      seen = await look('fixtures/bad-stacks/swallows-busy.ts', { ...small, hold: 6_000 }) // three times its timeout
     }, 120_000)
 
     test('it reports no refusal where it is refused, and confirms what is not there', () => {
