@@ -105,14 +105,14 @@ export async function examine(subject: Subject, scale: Scale = usual, rival?: st
   }
 
   // Those that wait for long come first; the others are played meanwhile.
-  const [refusal, write, commit, fresh, held, stopped, both, between, settings, confirmedThenKilled] = await all([
+  const [refusal, write, commit, both, fresh, held, stopped, between, settings, confirmedThenKilled] = await all([
     scene(not ?? noFile, (ring) => refused(ring, within)),
     scene(not ?? noFile, (ring) => refusedToWrite(ring, within)),
     scene(not ?? noFile, (ring) => readBeside(ring, within)),
+    scene(not, (ring) => crowded(ring, scale, !cannotPause, remote)),
     scene(not ?? remote, (ring) => freshFile(ring, scale)),
     scene(not ?? noFile, (ring) => heldUp(ring, scale)),
     scene(not ?? remote ?? noSignals ?? noPause, (ring) => stoppedInBetween(ring, scale)),
-    scene(not, (ring) => crowded(ring, scale, !cannotPause, remote)),
     scene(not ?? noPause, inBetween),
     scene(not ?? noFile, (ring) => observed(ring, !cannotPause)),
     scene(not ?? remote, killedAfterwards),
