@@ -307,7 +307,7 @@ async function freshFile(ring: Ring, { crowd }: Scale): Promise<Contest & { open
   await maker.says('BEGIN IMMEDIATE')
   const members = await Promise.all(Array.from({ length: crowd }, ring.start))
   const attempts = members.map((member) => new Attempt(member, 'plainly', 0, 'total'))
-  await settled(attempts, 1_000)
+  await settled(attempts, 3_000)
   await maker.says('ROLLBACK')
   const openings = await Promise.all(attempts.map(({ outcome }) => outcome))
   return { openings, ...(await audit(ring, 0, await inTurn(members))) }
