@@ -113,7 +113,8 @@ function childrenAreSeen(): boolean {
 /**
  * Whether the operating system shows the thread asleep in SQLite's busy handler, which calls `nanosleep` between two tries
  * (unixSleep in os_unix.c). In glibc that is `clock_nanosleep` on the clock that people go by, for a time and not until one, without a
- * place for the time that remains; V8 sleeps too now and then, but leaves such a place, and Python's `time.sleep` goes by another clock. `undefined` where the system cannot be asked, or the thread is gone.
+ * place for the time that remains; V8 sleeps too now and then, but leaves such a place, and Python's `time.sleep` goes by another clock.
+ * `undefined` where the system cannot be asked, or the thread is gone.
  */
 export function sleepsInBusyHandler(thread: Thread): boolean | undefined {
   if (!tellsSleep) return undefined

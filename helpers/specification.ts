@@ -77,16 +77,15 @@ const sections: Record<string, string[]> = {
 
 /** The pictures of these sections, as tests/bench/README.md has them, and its three sentences below each. */
 function figuresOf(chapter: TestModule): string[] {
-  const names = sections[fileOf(chapter).split('-')[0]] ?? []
+  const names = sections[fileOf(chapter).split('-')[0]]
+  if (!names) return []
   const page = readFileSync(new URL('../tests/bench/README.md', import.meta.url), 'utf8')
   const figures = names.map((name) => {
     const [section] = page.split(`## ${name}\n`)[1].split('\n```')
     const told = section.split('\n').filter((line) => /^(!\[|\* |\*\*The machine)/.test(line))
     return told.join('\n').replaceAll('](../', '](').replace('\n* ', '\n\n* ')
   })
-  return figures.length > 0
-    ? ['### How much', 'Figures of one machine, and no tests: [npm run bench](bench/README.md).', ...figures]
-    : []
+  return ['### How much', 'Figures of one machine, and no tests: [npm run bench](bench/README.md).', ...figures]
 }
 
 /** A chapter with its evidence, `tests/stories/NN-….md`: each story as it went, and what it shows. `undefined` where it tells none. */

@@ -8,7 +8,7 @@ import type { Outcome } from '../helpers/stack/attempt.ts'
 import { changesIn } from '../helpers/stack/baseline.ts'
 import { card, markdown, reportOf } from '../helpers/stack/card.ts'
 import type { Evidence, Settings } from '../helpers/stack/examination.ts'
-import { judge, type PromiseId, type Verdict } from '../helpers/stack/findings.ts'
+import { judge, type PromiseId, type Verdict, verdictsOf } from '../helpers/stack/findings.ts'
 import { usual } from '../helpers/stack/scale.ts'
 
 const confirmed: Outcome = { verdict: 'confirmed', message: 'confirmed', tries: 0, waited: 1 }
@@ -207,7 +207,7 @@ describe('The verdict', { tags: ['q51'] }, () => {
       expect(faulty).not.toContain('nobody is turned away')
     })
     test('what is not as in the baseline is told in both directions', () => {
-      const verdicts = Object.fromEntries(found({}).map(({ id, verdict }) => [id, verdict])) as Record<PromiseId, Verdict>
+      const verdicts = verdictsOf(found({}))
       const before = { ...verdicts, 'progress held': 'broken' as const }
       const changes = changesIn(found({ crowd: turnedAway(refusal) }), before)
       expect(changes).toEqual([

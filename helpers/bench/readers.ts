@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import { dot, line, ruleY } from '@observablehq/plot'
 import pLimit from 'p-limit'
 import { Child } from '../child.ts'
+import { now } from '../clock.ts'
 import { freshCounter, type JournalMode } from '../fresh-database.ts'
 import { colour, picture, powersOfTen } from './chart.ts'
 import { type Data, figures, type Section, type Shown, values } from './section.ts'
@@ -11,7 +12,6 @@ const journals = { wal: 'write-ahead log', delete: 'rollback journal' } as const
 const modes = Object.keys(journals) as JournalMode[]
 const colours = { wal: colour.blue, delete: colour.orange }
 const think = 2
-const now = () => Number(process.hrtime.bigint()) / 1e6
 const strategy = { begin: 'BEGIN IMMEDIATE', retry: 0, work: 0 }
 const steps = 12
 

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import pLimit from 'p-limit'
 import { Child } from '../child.ts'
+import { now } from '../clock.ts'
 import { freshCounter, type JournalMode } from '../fresh-database.ts'
 
 /** What a crowd of writers does. Milliseconds; `writer.ts` says what they mean. */
@@ -37,8 +38,6 @@ export type Outcome = {
   shares: Share[]
   commits?: number
 }
-
-const now = () => Number(process.hrtime.bigint()) / 1e6
 
 /** Processes that write when told to. There are as many as all the races at one time wanted; between races they sleep. */
 export class Writers {

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import type { Outcome } from '../stack/attempt.ts'
 import { examine } from '../stack/examination.ts'
-import { judge, type PromiseId, type Verdict } from '../stack/findings.ts'
+import { faultOf, firstRefusal, judge, type PromiseId, type Verdict, verdictsOf } from '../stack/findings.ts'
 import { type Scale, usual } from '../stack/scale.ts'
 import { subjectOf } from '../stack/subject.ts'
 
@@ -20,13 +20,7 @@ const folder = fileURLToPath(new URL('../../fixtures/', import.meta.url))
 /** Examines a stack of `fixtures/` as chapter 90 does. `rival`: the program of `fixtures/` that plays the rival, where that is not on SQLite. */
 export async function examined(module: string, rival?: string): Promise<Sight> {
   const evidence = await examine(subjectOf(module, folder), scale, rival)
-  const fault = evidence.adapter.find(([, met]) => met !== true)
+  const fault = faultOf(evidence)
   if (fault) throw new Error(`${module}: ${fault[1]}`)
-  const { between, held, refusal } = evidence
-  const contests = [between, held].flatMap((contest) => ('outcomes' in contest ? contest.outcomes : []))
-  const outcomes = [...contests, 'outcome' in refusal ? refusal.outcome : undefined]
-  return {
-    verdicts: Object.fromEntries(judge(evidence).map(({ id, verdict }) => [id, verdict])) as Sight['verdicts'],
-    refusal: outcomes.find((outcome) => outcome?.verdict === 'refused'),
-  }
+  return { verdicts: verdictsOf(judge(evidence)), refusal: firstRefusal(evidence) }
 }

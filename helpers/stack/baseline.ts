@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { type Finding, type PromiseId, promises, type Verdict } from './findings.ts'
+import { type Finding, type PromiseId, promises, type Verdict, verdictsOf } from './findings.ts'
 import { Sentence } from './subject.ts'
 
 /** What a stack was seen to do once, and is expected to do again: the verdict on each promise. */
@@ -29,7 +29,7 @@ export function readBaseline(file: string): Baseline {
 /** Writes what was found as the baseline. */
 export function writeBaseline(file: string, findings: Finding[]): void {
   try {
-    writeFileSync(file, `${JSON.stringify(Object.fromEntries(findings.map(({ id, verdict }) => [id, verdict])), undefined, 2)}\n`)
+    writeFileSync(file, `${JSON.stringify(verdictsOf(findings), undefined, 2)}\n`)
   } catch (error) {
     throw new Sentence(`The baseline '${file}' cannot be written: ${(error as Error).message}.`)
   }

@@ -1,7 +1,7 @@
 import { styleText } from 'node:util'
 import { type Baseline, changesIn } from './baseline.ts'
 import type { Evidence } from './examination.ts'
-import { type Finding, judge, promises, timeoutOf, type Verdict } from './findings.ts'
+import { type Finding, faultOf, judge, promises, timeoutOf, type Verdict } from './findings.ts'
 import { usual } from './scale.ts'
 import type { Subject } from './subject.ts'
 
@@ -72,8 +72,9 @@ export function nameOf({ name = '', versions: { [name]: own, ...others } = {} }:
 }
 
 /** `progress broken (2 of 4), safety kept, manners kept`. */
-function verdictOf({ adapter, findings }: Report): string {
-  if (adapter.some(([, met]) => met !== true)) return 'no verdict: the adapter comes first'
+function verdictOf(report: Report): string {
+  const { findings } = report
+  if (faultOf(report)) return 'no verdict: the adapter comes first'
   return kinds.map((kind) => `${kind} ${summary(findings.filter(({ id }) => id.startsWith(kind)))}`).join(' · ')
 }
 
@@ -87,8 +88,9 @@ function summary(findings: Finding[]): string {
 }
 
 /** Whether chapter 90 is red: the adapter is faulty, or the verdict is not as in the baseline or, without one, a promise is broken. */
-export function isBroken({ adapter, findings, changes }: Report): boolean {
-  if (adapter.some(([, met]) => met !== true)) return true
+export function isBroken(report: Report): boolean {
+  const { findings, changes } = report
+  if (faultOf(report)) return true
   return changes ? changes.length > 0 : findings.some(({ verdict }) => verdict === 'broken')
 }
 
@@ -100,8 +102,7 @@ export function card(report: Report): string {
   if (says.length > 0) lines.push(`it says    ${says.join(' · ')}`)
   if (observed.length > 0) lines.push(`observed   ${observed.join(' · ')}`)
   if (scale) lines.push(`tried      ${scale}`)
-  const faulty = adapter.filter(([, met]) => met !== true)
-  if (faulty.length > 0) {
+  if (faultOf(report)) {
     lines.push('', styleText('bold', 'the adapter'))
     for (const [demand, met] of adapter) {
       const [sign, style] = signs[met === true ? 'kept' : 'broken']
@@ -135,10 +136,10 @@ function told({ id, verdict, why, cause, chapter }: Finding): string[] {
 
 /** The verdict card in Markdown, for a step's summary. */
 export function markdown(report: Report): string {
-  const { reference, name, says, observed, scale, adapter, findings, changes } = report
+  const { reference, name, says, observed, scale, findings, changes } = report
+  const fault = faultOf(report)
   const escaped = (text: string) =>
     text.replaceAll('\\', '\\\\').replaceAll('|', '\\|').replaceAll('<', '&lt;').replaceAll('\n', '<br>')
-  const faults = adapter.filter(([, met]) => met !== true).map(([demand, met]) => `| ✗ | ${demand} | ${escaped(`${met}`)} |`)
   const rows = findings.map(({ id, verdict, why, cause, chapter }) => {
     const likely = cause ? `<br>Likely: ${escaped(cause)} See \`${chapter}\`` : ''
     const reason = verdict === 'kept' || verdict === 'broken' ? why : `${verdict}: ${why}`
@@ -154,7 +155,9 @@ export function markdown(report: Report): string {
     says.length > 0 ? `It says: ${escaped(says.join(' · '))}` : '',
     observed.length > 0 ? `Observed: ${observed.join(' · ')}` : '',
     scale ? `Tried ${scale}.` : '',
-    ['| | promise | seen |', '| :-- | :-- | :-- |', ...(faults.length > 0 ? faults : rows)].join('\n'),
+    ['| | promise | seen |', '| :-- | :-- | :-- |', ...(fault ? [`| ✗ | ${fault[0]} | ${escaped(fault[1])} |`] : rows)].join(
+      '\n',
+    ),
     baseline ?? '',
     '',
   ]

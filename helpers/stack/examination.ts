@@ -4,6 +4,7 @@ import pLimit from 'p-limit'
 import type { Description } from '../../fixtures/stack-host.ts'
 import { tellsSleep } from '../kernel.ts'
 import { Attempt, type Outcome } from './attempt.ts'
+import { faultOf } from './findings.ts'
 import type { Instance } from './instance.ts'
 import { inRing, type Ring } from './ring.ts'
 import { type Scale, usual } from './scale.ts'
@@ -91,8 +92,7 @@ export const demands = {
 export async function examine(subject: Subject, scale: Scale = usual, rival?: string): Promise<Evidence> {
   const ring = <Result>(act: (ring: Ring) => Promise<Result>) => inRing(subject, scale.patience, act, rival)
   const { description, adapter, cannotPause } = await ring((ring) => alone(ring, subject))
-  const faulty = adapter.find(([, met]) => met !== true)
-  const not = faulty ? 'the adapter comes first' : undefined
+  const not = faultOf({ adapter }) ? 'the adapter comes first' : undefined
   const within = description.within ?? scale.within
   const remote = subject.kind === 'url' ? 'an application that is running is not killed, stopped or started' : undefined
   const noFile = remote && !subject.database ? 'the database of the application is not known: name it with --database' : undefined
@@ -146,7 +146,7 @@ async function alone({ start, rival }: Ring, { reference, kind, database }: Subj
   let description: Description = {}
   let cannotPause: string | undefined
   const demand = async (name: keyof typeof demands, meet: () => Promise<unknown>) => {
-    if (adapter.some(([, met]) => met !== true)) return
+    if (faultOf({ adapter })) return
     try {
       await meet()
       adapter.push([demands[name], true])

@@ -148,6 +148,20 @@ const stuckWith = (next: Outcome) => ({
   ...(next.verdict === 'refused' ? because(65, keepsLock) : causeOfSilence(next)),
 })
 
+/** The demand that an adapter did not meet, and the sentence that says what to change; `undefined` if it met all. */
+export const faultOf = ({ adapter }: Pick<Evidence, 'adapter'>) =>
+  adapter.find((demand): demand is [string, string] => demand[1] !== true)
+
+/** The verdict on each promise. */
+export const verdictsOf = (findings: Finding[]) =>
+  Object.fromEntries(findings.map(({ id, verdict }) => [id, verdict])) as Record<PromiseId, Verdict>
+
+/** The first refusal that was seen where somebody else wrote in between, held the lock, or kept it. */
+export function firstRefusal({ between, held, refusal }: Evidence): Outcome | undefined {
+  const outcomes = [between, held].flatMap((contest) => ('outcomes' in contest ? contest.outcomes : []))
+  return [...outcomes, 'outcome' in refusal ? refusal.outcome : undefined].find((outcome) => outcome?.verdict === 'refused')
+}
+
 /** For progress, it is the opening that counts. */
 const withOpenings = (fresh: Evidence['fresh']) => ('openings' in fresh ? { ...fresh, outcomes: fresh.openings } : fresh)
 
@@ -251,7 +265,7 @@ const causeOfSilence = (outcome: Outcome) =>
     : because(68, `It gives no answer that is one: ${outcome.message.split('\n')[0]}`)
 
 /** Whether it was turned away by a lock, whatever it made of it: some that are refused end, and say why on stderr. */
-const isRefusal = ({ code = '', message }: Outcome) => /^HTTP 5/.test(code) || tellsOfLock(`${code} ${message}`)
+export const isRefusal = ({ code = '', message }: Outcome) => /^HTTP 5/.test(code) || tellsOfLock(`${code} ${message}`)
 const tellsOfLock = (text: string) => /\bSQLITE_(BUSY|LOCKED)|\bbusy\b|\bis locked\b|\bkeeps a lock\b/i.test(text)
 
 function causeAtFirstOpening(outcome: Outcome, timeout: number | undefined, inWal: boolean): Cause {

@@ -3,7 +3,7 @@ import type { TestContext } from 'vitest'
 import type { Outcome } from './attempt.ts'
 import { nameOf } from './card.ts'
 import { type Beginning, type Contest, examine, type Seen } from './examination.ts'
-import { judge, type PromiseId, timeoutOf, type Verdict } from './findings.ts'
+import { faultOf, firstRefusal, isRefusal, judge, type PromiseId, timeoutOf, type Verdict, verdictsOf } from './findings.ts'
 import { inRing } from './ring.ts'
 import { type Scale, usual } from './scale.ts'
 import { type Subject, subjectOf } from './subject.ts'
@@ -48,9 +48,9 @@ export async function survey(
 ): Promise<Sight> {
   const subject = subjectOf(reference, stacks)
   const evidence = await examine(subject, { ...small, hold })
-  const fault = evidence.adapter.find(([, met]) => met !== true)
+  const fault = faultOf(evidence)
   if (fault) throw new Error(`${reference}: ${fault[1]}`)
-  const { between, held, fresh, commit, refusal, settings } = evidence
+  const { between, held, fresh, commit, settings } = evidence
   const outcomesOf = (contest: Seen<Contest>) => ('outcomes' in contest ? contest.outcomes : [])
   const outcomes = {
     between: outcomesOf(between),
@@ -58,7 +58,6 @@ export async function survey(
     fresh: 'openings' in fresh ? fresh.openings : [],
     commit: 'outcome' in commit && commit.outcome ? [commit.outcome] : [],
   }
-  const met = [...outcomes.between, ...outcomes.held, 'outcome' in refusal ? refusal.outcome : undefined]
   const findings = judge(evidence)
   return {
     name: nameOf(evidence.description),
@@ -66,8 +65,8 @@ export async function survey(
     journalMode: 'journalMode' in settings ? settings.journalMode : undefined,
     begins: 'begins' in settings ? settings.begins : undefined,
     timeout: timeoutOf(evidence),
-    error: met.find((outcome) => outcome?.verdict === 'refused'),
-    verdicts: Object.fromEntries(findings.map(({ id, verdict }) => [id, verdict])) as Sight['verdicts'],
+    error: firstRefusal(evidence),
+    verdicts: verdictsOf(findings),
     whys: Object.fromEntries(findings.map(({ id, why }) => [id, why])) as Sight['whys'],
     outcomes,
   }
@@ -123,10 +122,10 @@ export const columns = [
 function turnedAway(outcomes: Outcome[]): string {
   const refused = outcomes.filter(({ verdict }) => verdict !== 'confirmed')
   const who = outcomes.length === 2 ? (refused.length === 2 ? 'both are ' : 'one is ') : ''
-  const told = refused.map(({ code, message }) =>
-    [code, message.split('\n').at(-1)?.replaceAll('`', '')].filter(Boolean).join(': '),
-  )
-  const others = [...new Set(told.filter((error) => !/busy|lock/i.test(error)))].sort()
+  const told = refused
+    .filter((outcome) => !isRefusal(outcome))
+    .map(({ code, message }) => [code, message.split('\n').at(-1)?.replaceAll('`', '')].filter(Boolean).join(': '))
+  const others = [...new Set(told)].sort()
   return `${who}turned away${others.map((error) => `, ${error}`).join('')}`
 }
 
