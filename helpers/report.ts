@@ -5,7 +5,7 @@ import { type Answer, refused, took } from './users.ts'
 const percentiles = [50, 66, 75, 80, 90, 95, 98, 99, 99.9, 99.99, 100]
 
 /** What a run comes down to. Times in milliseconds. */
-type Figures = {
+export type Figures = {
   requests: number
   failures: number
   average: number

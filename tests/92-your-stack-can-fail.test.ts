@@ -29,6 +29,9 @@ import { subjectOf } from '../helpers/stack/subject.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
+/** How a program is started whose signals have to reach more than the process that was started. */
+const inAShell = `sh fixtures/in-a-shell.sh ${process.execPath}`
+
 /** A smaller crowd, shorter pauses, and no more time for a refusal than the bad stacks, which wait two seconds at most, may need. */
 const small = { crowd: 3, rounds: 1, hold: 300, within: 4_000, patience: 5_000 }
 
@@ -101,7 +104,7 @@ describe.concurrent('A stack that is bad in one way', { tags: ['q51'], timeout: 
   describe('when it confirms before its COMMIT', () => {
     let seen: Awaited<ReturnType<typeof look>>
     beforeAll(async () => {
-      seen = await look(`${process.execPath} fixtures/bad-stacks/confirms-before-commit.ts`)
+      seen = await look(`${inAShell} fixtures/bad-stacks/confirms-before-commit.ts`)
     }, 120_000)
 
     test('what it has confirmed is gone if it is killed in that moment, although its COMMIT would come by itself', () => {
@@ -251,7 +254,7 @@ describe.concurrent('A stack that is bad in one way', { tags: ['q51'], timeout: 
   })
 
   test('one that trusts its lease loses an update when it is stopped for longer than that', async () => {
-    const stack = `${process.execPath} fixtures/bad-stacks/trusts-its-lease.ts`
+    const stack = `${inAShell} fixtures/bad-stacks/trusts-its-lease.ts`
     const { report, broken } = await look(stack, { ...small, hold: 1_000 })
     expect(broken).toContain('safety stopped')
     expect(finding(report, 'safety stopped')?.why).toBe('2 confirmed, 1 counted: 1 lost')
@@ -333,7 +336,7 @@ describe.concurrent('npm run check', { tags: ['q51'], timeout: 120_000 }, () => 
         .replace('"progress between": "broken"', '"progress between": "kept"')
         .replace('"progress fresh": "kept"', '"progress fresh": "broken"')
       await writeFile(join(folder, 'other.json'), other)
-      changed = await check(deferred, '--baseline', 'other.json', ...few)
+      changed = await check(deferred, '--baseline', 'other.json', '--within', '100', ...few)
     }, 120_000)
 
     test('the card names the promise, what was seen, the likely cause, and the chapter', () => {
@@ -362,6 +365,9 @@ describe.concurrent('npm run check', { tags: ['q51'], timeout: 120_000 }, () => 
         /^ {2}nobody is turned away when another process writes between its read and its write: broken, and kept in the baseline .*\n {2}nobody is turned away when eight processes at once open a fresh database: kept, and broken in the baseline /,
       )
     })
+    test('--within 100 lets a refusal take so long: with a timeout of two seconds, it comes too late', () => {
+      expect(changed.stdout).toMatch(/✗ a refusal is reported as a refusal, and in time\n {6}after 100 ms it was still waiting\n/)
+    })
     test("--junit writes Vitest's report, with the promises broken as failures", async () => {
       const report = await readFile(join(folder, 'junit.xml'), 'utf8')
       expect(report).toMatch(/<testsuites name="vitest tests" tests="20" failures="3"/)
@@ -380,6 +386,15 @@ describe.concurrent('npm run check', { tags: ['q51'], timeout: 120_000 }, () => 
       dies-at-start.ts cannot be loaded: Error: there is no configuration (dies-at-start.ts:2:7)
 
 verdict    no verdict: the adapter comes first`)
+  })
+  test('of a faulty adapter no baseline is written: one sentence, and exit code 2', async () => {
+    const { exitCode, stderr } = await check(stack('bad-stacks/dies-at-start.ts'), '--write-baseline', 'faulty.json')
+    expect([exitCode, stderr]).toEqual([2, 'error: No baseline is written: the adapter comes first.'])
+    expect(existsSync(join(folder, 'faulty.json'))).toBe(false)
+  })
+  test('--patience is how long an answer may take', async () => {
+    const { stdout } = await check(stack('bad-stacks/hangs.ts'), '--patience', '300')
+    expect(stdout).toContain('It did not answer {"do":"describe"} within 300 ms')
   })
 
   describe('when it is given a URL', () => {
@@ -573,7 +588,10 @@ verdict    no verdict: the adapter comes first`)
 })
 
 describe('npm run check, interrupted', { tags: ['q51'] }, () => {
-  describe.skipIf(!tellsProcesses)('when Ctrl-C interrupts it (needs /proc)', () => {
+  describe.skipIf(!tellsProcesses).each([
+    ['when Ctrl-C interrupts it (needs /proc)', 'SIGINT', 130],
+    ['when SIGTERM ends it (needs /proc)', 'SIGTERM', 143],
+  ] as const)('%s', (_, signal, expected) => {
     let exitCode: number | null, place: string
 
     /** The processes that were told of a file below the place. */
@@ -591,11 +609,9 @@ describe('npm run check, interrupted', { tags: ['q51'] }, () => {
 
     beforeAll(async () => {
       place = await mkdtemp(join(tmpdir(), 'database-is-locked-'))
-      // A process group of its own, as a terminal gives it: Ctrl-C goes to every process in it.
-      const words = [
-        join(root, 'fixtures/check.ts'),
-        `${process.execPath} ${join(root, 'fixtures/bad-stacks/ignores-the-end.ts')}`,
-      ]
+      // A process group of its own, as a terminal gives it: Ctrl-C goes to every process in it. The stack is started by a shell.
+      const stack = [process.execPath, join(root, 'fixtures/bad-stacks/ignores-the-end.ts')]
+      const words = [join(root, 'fixtures/check.ts'), ['sh', join(root, 'fixtures/in-a-shell.sh'), ...stack].join(' ')]
       const child = spawn(process.execPath, words, {
         cwd: root,
         detached: true,
@@ -603,14 +619,14 @@ describe('npm run check, interrupted', { tags: ['q51'] }, () => {
         env: { ...process.env, TMPDIR: place },
       })
       const ended = new Promise<number | null>((resolve) => child.on('exit', (code) => resolve(code)))
-      while (users().length === 0) await pause(20)
-      process.kill(-(child.pid as number), 'SIGINT')
+      while (users().length < 2) await pause(20) // the shell, and the stack
+      process.kill(-(child.pid as number), signal)
       exitCode = await ended
     }, 120_000)
     afterAll(() => rm(place, { recursive: true }))
 
-    test('the command ends with exit code 130', () => {
-      expect(exitCode).toBe(130)
+    test(`the command ends with exit code ${expected}`, () => {
+      expect(exitCode).toBe(expected)
     })
     test('the command leaves no process behind, not even one that does not mind the end of its input', async () => {
       await expect.poll(users, { timeout: 10_000 }).toEqual([])

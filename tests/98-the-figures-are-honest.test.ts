@@ -17,7 +17,7 @@ import { machinery } from '../helpers/bench/machinery.ts'
 import { page } from '../helpers/bench/page.ts'
 import { inTurns, measure } from '../helpers/bench/run.ts'
 import type { Batch, Data, Section } from '../helpers/bench/section.ts'
-import { sections } from '../helpers/bench/sections.ts'
+import { chosen, sections } from '../helpers/bench/sections.ts'
 import { jain, median, quantile, spread, unrest } from '../helpers/bench/statistics.ts'
 import { type Outcome, Writers } from '../helpers/bench/writers.ts'
 import { Child } from '../helpers/child.ts'
@@ -228,6 +228,11 @@ describe('npm run bench', () => {
   test('a folder that is none gets one sentence and exit code 2, before anything is measured', async () => {
     const stderr = 'error: nothing can be kept in package.json: it is no folder, or not yours'
     expect(await refusal('--to', 'package.json')).toEqual({ exitCode: 2, stdout: '', stderr })
+  })
+  test('sections are measured by name, and without one all that install nothing first: PostgreSQL is left out', () => {
+    expect(chosen(['postgresql', 'hold']).map(({ name }) => name)).toEqual(['hold', 'postgresql'])
+    const all = sections.map(({ name }) => name).filter((name) => name !== 'postgresql')
+    expect(chosen([]).map(({ name }) => name)).toEqual(all)
   })
   test('--help lists the sections and the options, with exit code 0', async () => {
     const { exitCode, stdout } = await bench('--help')

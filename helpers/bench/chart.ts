@@ -108,7 +108,7 @@ export function picture(
 <style>${style}</style>
 <rect x="0.5" y="0.5" width="${total.width - 1}" height="${total.height - 1}" rx="6" fill="${colour.page}" stroke="${colour.edge}"/>
 ${text(said, margin, 34, colour.ink, 'title')}
-${text(reason ? `${reason} · ${subtitle}` : subtitle, margin, 54, colour.quiet, 'subtitle')}
+${text(reason ?? subtitle, margin, 54, colour.quiet, 'subtitle')}
 ${shapes.join('\n').replaceAll('currentColor', colour.quiet)}
 ${text(origin(data), margin, total.height - 14, colour.quiet, 'origin')}
 </svg>

@@ -40,7 +40,7 @@ export async function measure(
       section: section.name,
       size,
       date: new Date().toISOString().slice(0, 10),
-      versions: versions(),
+      versions: { ...versions(), ...stage.versions },
       machine: machine(rounded(median(fsync))),
       reference: { work: work.map(rounded), fsync: fsync.map(rounded), busy: rounded(othersAreBusy) },
       cases: cases(stage.batches, runs),

@@ -17,6 +17,8 @@ export type Stage = {
   batches: Batch[]
   /** Ends whatever is under way, and takes away what is left of it. The writers are not its own. */
   close?: () => Promise<void>
+  /** Of what is measured beside SQLite. */
+  versions?: Record<string, string>
 }
 
 export type Machine = { cores: number; model: string; kernel: string; fileSystem: string; fsync: number }
@@ -49,6 +51,8 @@ export type Section = {
   name: string
   /** What is compared, in a few words. */
   compares: string
+  /** It is measured only where it is named, for it installs something first. */
+  isApart?: true
   /** How often each case is run. */
   rounds: Record<Size, number>
   prepare: (size: Size, writers: Writers) => Promise<Stage>

@@ -1,10 +1,18 @@
 import { Child } from '../child.ts'
 import { freshDatabase } from '../fresh-database.ts'
-import { type Answer, type Load, usersOf } from '../users.ts'
+import { type Figures, figures } from '../report.ts'
+import { type Answer, confirmed, type Load, usersOf } from '../users.ts'
 import { openClerk } from './contend.ts'
 
 /** How the web server of `fixtures/servers` is set up; the options are its own. */
-export type Site = { workers: number; begin?: string; timeout?: number; iterations?: number; wait?: number }
+export type Site = {
+  workers: number
+  begin?: string
+  timeout?: number
+  iterations?: number
+  wait?: number
+  slow?: 'inside' | 'outside'
+}
 
 /** The seed's experiment on either database. */
 type Website = {
@@ -17,6 +25,27 @@ type Website = {
   /** Ends everything, whatever is under way. */
   close: () => Promise<void>
 }
+
+/** Lets users loose on it, once, and closes it: how that went, and whether everybody confirmed is there afterwards, and nobody else. */
+export async function experiment(website: Website, load: Load & { seconds: number }): Promise<Experiment> {
+  try {
+    const answers = await website.run(load)
+    const [created, there] = [confirmed(answers), await website.users()]
+    const began = answers.reduce((first, { began }) => (began < first ? began : first), answers[0].began)
+    const inTime = created.filter(({ ended }) => Number(ended - began) <= load.seconds * 1e9)
+    const names = created.map(({ username }) => username)
+    return {
+      ...figures(answers),
+      createdPerSecond: inTime.length / load.seconds,
+      isThere: names.sort().join() === there.sort().join(),
+    }
+  } finally {
+    await website.close()
+  }
+}
+
+/** Accounts a second are those created while the load lasts: who waits at its end, waits longer on SQLite. */
+type Experiment = Figures & { createdPerSecond: number; isThere: boolean }
 
 /** Opens it on PostgreSQL, in the schema that the connection string names. */
 export async function onPostgreSQL(database: string, site: Site): Promise<Website> {
@@ -37,6 +66,14 @@ export async function onSQLite(site: Site): Promise<Website> {
   }
   return serve(file, { begin: 'BEGIN IMMEDIATE', ...site }, names, remove)
 }
+
+/** Who is compared in the experiment, each opened with the same site, on the PostgreSQL at this connection string. */
+export const rivals = (database: string): Record<Rival, (site: Site) => Promise<Website>> => ({
+  SQLite: onSQLite,
+  'SQLite, slow part before BEGIN': (site) => onSQLite({ ...site, slow: 'outside' }),
+  PostgreSQL: (site) => onPostgreSQL(database, site),
+})
+export type Rival = 'SQLite' | 'SQLite, slow part before BEGIN' | 'PostgreSQL'
 
 async function serve(database: string, site: Site, users: Website['users'], end: () => Promise<unknown>): Promise<Website> {
   const options = Object.entries(site).map(([name, value]) => `--${name}=${value}`)

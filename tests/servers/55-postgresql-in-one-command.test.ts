@@ -40,10 +40,14 @@ describe.skipIf(!url)('npm run postgresql', () => {
       expect(rows).toEqual([
         ['hashes, 10 rounds', 'SQLite', '1'],
         ['hashes, 10 rounds', 'SQLite', '2'],
+        ['hashes, 10 rounds', 'SQLite, slow part before BEGIN', '1'],
+        ['hashes, 10 rounds', 'SQLite, slow part before BEGIN', '2'],
         ['hashes, 10 rounds', 'PostgreSQL', '1'],
         ['hashes, 10 rounds', 'PostgreSQL', '2'],
         ['waits for 1 ms', 'SQLite', '1'],
         ['waits for 1 ms', 'SQLite', '2'],
+        ['waits for 1 ms', 'SQLite, slow part before BEGIN', '1'],
+        ['waits for 1 ms', 'SQLite, slow part before BEGIN', '2'],
         ['waits for 1 ms', 'PostgreSQL', '1'],
         ['waits for 1 ms', 'PostgreSQL', '2'],
       ])
