@@ -12,7 +12,8 @@ type Question = { about: string; answer: (message: Message) => void; refuse: (re
 export class Unanswered extends Error {}
 
 const fixtures = new URL('../fixtures/', import.meta.url)
-const compileCache = fileURLToPath(new URL('../node_modules/.cache/node-compile', import.meta.url))
+/** Where Node keeps what it has compiled, so that the next process need not. */
+export const compileCache = fileURLToPath(new URL('../node_modules/.cache/node-compile', import.meta.url))
 
 /**
  * A program of `fixtures/`, running in a process of its own. It is asked one thing at a time, or one thing a connection.

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import type { TestCase, TestModule, TestSuite } from 'vitest/node'
 import { tags } from '../tests/questions.ts'
+import { howMuch } from './bench/how-much.ts'
 
 /** What one test claims, as `tests/claims.json` lists it. */
 type Claim = {
@@ -66,27 +67,9 @@ ${specification.filter(Boolean).join('\n\n')}
 `
 }
 
-/** Which sections of the benchmarks say how much of what a chapter says that it happens. */
-const sections: Record<string, string[]> = {
-  10: ['ceiling'],
-  50: ['timeout'],
-  55: ['hold', 'queue'],
-  62: ['readers'],
-  63: ['fairness'],
-}
-
-/** The pictures of these sections, as tests/bench/README.md has them, and its three sentences below each. */
-function figuresOf(chapter: TestModule): string[] {
-  const names = sections[fileOf(chapter).split('-')[0]]
-  if (!names) return []
-  const page = readFileSync(new URL('../tests/bench/README.md', import.meta.url), 'utf8')
-  const figures = names.map((name) => {
-    const [section] = page.split(`## ${name}\n`)[1].split('\n```')
-    const told = section.split('\n').filter((line) => /^(!\[|\* |\*\*The machine)/.test(line))
-    return told.join('\n').replaceAll('](../', '](').replace('\n* ', '\n\n* ')
-  })
-  return ['### How much', 'Figures of one machine, and no tests: [npm run bench](bench/README.md).', ...figures]
-}
+/** What the benchmarks have told of what a chapter says. */
+const figuresOf = (chapter: TestModule) =>
+  howMuch(readFileSync(new URL('../tests/bench/README.md', import.meta.url), 'utf8'), fileOf(chapter).split('-')[0])
 
 /** A chapter with its evidence, `tests/stories/NN-….md`: each story as it went, and what it shows. `undefined` where it tells none. */
 export function stories(chapter: TestModule): string | undefined {

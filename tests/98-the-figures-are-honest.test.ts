@@ -12,14 +12,15 @@ import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { hold, law } from '../helpers/bench/hold.ts'
+import { retold } from '../helpers/bench/how-much.ts'
 import { noise } from '../helpers/bench/machine.ts'
-import { machinery } from '../helpers/bench/machinery.ts'
+import { machinery, pairs, ratios } from '../helpers/bench/machinery.ts'
 import { page } from '../helpers/bench/page.ts'
 import { inTurns, measure } from '../helpers/bench/run.ts'
-import type { Batch, Data, Section } from '../helpers/bench/section.ts'
+import type { Batch, Data, Run, Section, Size } from '../helpers/bench/section.ts'
 import { chosen, sections } from '../helpers/bench/sections.ts'
 import { jain, median, quantile, spread, unrest } from '../helpers/bench/statistics.ts'
-import { type Outcome, Writers } from '../helpers/bench/writers.ts'
+import { type Outcome, type Race, Writers } from '../helpers/bench/writers.ts'
 import { Child } from '../helpers/child.ts'
 import { freshCounter } from '../helpers/fresh-database.ts'
 import { processesOf, tellsProcesses } from '../helpers/kernel.ts'
@@ -71,6 +72,22 @@ describe('A race', () => {
     })
   })
 
+  test('a writer has the settings that it is told: synchronous FULL is 2, NORMAL is 1, and its busy timeout', async () => {
+    const writer = new Child('a writer', 'writer.ts')
+    await writer.ready
+    const { file, remove } = await freshCounter('wal')
+    const opened = async (timeout: number, synchronous: string) => {
+      const settings = await writer.ask({ open: file, timeout, synchronous }, 'the opening')
+      await writer.ask({ close: true }, 'the closing')
+      return settings
+    }
+    expect([await opened(5_000, 'full'), await opened(0, 'normal')]).toEqual([
+      { opened: true, synchronous: 2, timeout: 5_000 },
+      { opened: true, synchronous: 1, timeout: 0 },
+    ])
+    await writer.end()
+    await remove()
+  })
   test('a race is rejected when a process confirms what it has not done', async () => {
     const writers = new Writers('boaster.ts')
     const strategy = { begin: 'BEGIN IMMEDIATE', timeout: 0, retry: 0 } as const
@@ -98,7 +115,7 @@ describe('A race', () => {
       return total
     }
     try {
-      expect([await commits(false), await commits(true)]).toEqual([
+      expect([await commits(false), await commits(true)]).toMatchObject([
         { n: 3, commits: 3 },
         { n: 3, commits: 1 },
       ])
@@ -146,6 +163,79 @@ describe('A section', () => {
   })
 })
 
+describe('The races of a section', () => {
+  const share = { confirmed: 3, refused: 1, committed: [1, 2, 3], took: [1, 1, 1], unfinished: 4_000, cpu: 1 }
+
+  /** Each setting of a section, with the race that it is, and what came of it, where writers only note what they are told. */
+  async function races(name: string, size: Size) {
+    const noted: Race[] = []
+    const race = async (one: Race) => {
+      noted.push(one)
+      return { perSecond: 1, until: 9, refused: 1, slowest: 4_000, cpu: 1, shares: [share, share] }
+    }
+    const [section] = chosen([name])
+    const { batches } = await section.prepare(size, { race } as unknown as Writers)
+    const runs: Run[] = []
+    for (const { settings, run } of batches) if (settings.every(({ hash }) => !hash)) runs.push(...(await run()))
+    const settings = batches.flatMap(({ settings }) => settings).filter(({ hash }) => !hash)
+    return settings.map((setting, i) => ({ setting, race: noted[i], run: runs[i] }))
+  }
+  const both = async (name: string) => [...(await races(name, 'quick')), ...(await races(name, 'full'))]
+  const range = (numbers: unknown[]) => [Math.min(...(numbers as number[])), Math.max(...(numbers as number[]))]
+
+  test('ceiling: each strategy is what it is called, in the journal, with the fsync and the processes that the table names', async () => {
+    const called: Record<string, Race['strategy']> = {
+      'one process alone': { begin: 'BEGIN IMMEDIATE', timeout: 5_000, retry: 0 },
+      'BEGIN, retried at once': { begin: 'BEGIN', timeout: 5_000, retry: 0 },
+      'BEGIN IMMEDIATE, timeout 5 s': { begin: 'BEGIN IMMEDIATE', timeout: 5_000, retry: 0 },
+      'BEGIN IMMEDIATE, retried every 1 ms': { begin: 'BEGIN IMMEDIATE', timeout: 0, retry: 1 },
+      'fed to one process': { fed: 'one by one' },
+      'fed to one process, in groups': { fed: 'in groups' },
+    }
+    for (const { setting, race } of await both('ceiling')) {
+      const { strategy, beside, ...rest } = setting
+      expect(race).toMatchObject({ ...rest, strategy: called[strategy] })
+    }
+  })
+  test('ceiling: from 1 to 64 processes in full, and 1 and 8 of them quickly', async () => {
+    expect(range((await races('ceiling', 'full')).map(({ setting }) => setting.writers))).toEqual([1, 64])
+    expect([...new Set((await races('ceiling', 'quick')).map(({ setting }) => setting.writers))]).toEqual([1, 8])
+  })
+  test('hold: the length of a transaction is how long it works, from 0 to 500 ms', async () => {
+    const all = await both('hold')
+    expect(all.map(({ race }) => race.work)).toEqual(all.map(({ setting }) => setting.length))
+    expect(range(all.map(({ race }) => race.work))).toEqual([0, 500])
+  })
+  test('timeout: from 0 to 30 s in full, and all together want as much of the lock as is told', async () => {
+    const all = await both('timeout')
+    const wanted = ({ writers, work = 0, think = 0 }: Race) => (writers * work) / (work + think)
+    expect(all.map(({ race }) => wanted(race))).toEqual(all.map(({ setting }) => expect.closeTo(setting.demand as number)))
+    expect(all.map(({ race }) => race.strategy)).toMatchObject(all.map(({ setting: { timeout } }) => ({ timeout })))
+    expect(range((await races('timeout', 'full')).map(({ setting }) => setting.timeout))).toEqual([0, 30_000])
+  })
+  test('fairness: who has waited in vain until the race was over has waited as well', async () => {
+    for (const { run } of await both('fairness'))
+      expect(run).toMatchObject({ unserved: 2, tail: expect.arrayContaining([expect.closeTo(3_999)]) })
+  })
+})
+
+test('a pair is measured in turns, ours first, and its ratio is ours ÷ bare', async () => {
+  const order: string[] = []
+  const took = (name: string, figure: number) => async () => {
+    order.push(name)
+    return figure
+  }
+  const { settings, run } = pairs('start', 2, took('ours', 30), took('bare', 20))
+  const runs = await run()
+  expect([settings.map(({ of }) => of), runs, order.join(' ')]).toEqual([
+    ['ours', 'bare'],
+    [{ figure: 30 }, { figure: 20 }],
+    'ours bare ours bare',
+  ])
+  const data = { ...(await kept('machinery')), cases: settings.map((setting, i) => ({ setting, runs: [runs[i]] })) }
+  expect(ratios(data, 'start').median).toBe(1.5)
+})
+
 describe('A machine that is too noisy', () => {
   const quiet = { work: [10, 10, 10, 10, 10], fsync: [1, 1, 1, 1, 1], busy: 0.05 }
 
@@ -167,9 +257,9 @@ describe('A machine that is too noisy', () => {
     const data = { ...(await kept('hold')), reference: { ...quiet, busy: 0.5 } }
     const shown = hold.show(data)
     expect(shown.pictures['bench-hold.svg']).toContain('>The machine was too noisy to conclude</text>')
-    expect(page([{ section: hold, data, shown }])).toContain(
-      '**The machine was too noisy to conclude:** others kept it 50 % busy',
-    )
+    const told = page([{ section: hold, data, shown }])
+    expect(told).toContain('**The machine was too noisy to conclude:** others kept it 50 % busy')
+    expect(told).not.toContain('What you see')
   })
 })
 
@@ -195,6 +285,17 @@ describe('The figures that are kept', () => {
       }),
     )
     expect(await readFile(new URL('bench/README.md', import.meta.url), 'utf8')).toBe(page(all))
+  })
+  test('they are those of a quiet machine', async () => {
+    for (const { name } of sections) expect([name, noise(await kept(name))]).toEqual([name, undefined])
+  })
+  test('the specification tells them as the page does, also when they have been measured anew', async () => {
+    const [before, specification] = await Promise.all(
+      ['bench/README.md', 'README.md'].map((file) => readFile(new URL(file, import.meta.url), 'utf8')),
+    )
+    const after = before.replaceAll('**What you see.** ', '**What you see.** Another figure. ')
+    expect(retold(specification, before, after).match(/Another figure\./g)).toHaveLength(7)
+    expect(retold(specification, before, before)).toBe(specification)
   })
   test('where npm cannot fetch autocannon, the table says so', async () => {
     const data = await kept('machinery')
@@ -224,6 +325,10 @@ describe('npm run bench', () => {
   test('to draw in full gets one sentence and exit code 2, for nothing is measured then', async () => {
     const stderr = "error: option '--draw' cannot be used with option '--full'"
     expect(await refusal('--draw', '--full')).toEqual({ exitCode: 2, stdout: '', stderr })
+  })
+  test('to draw a section gets one sentence and exit code 2, for all that is kept is drawn', async () => {
+    const stderr = 'error: --draw draws all that is kept: it takes no section'
+    expect(await refusal('--draw', 'hold')).toEqual({ exitCode: 2, stdout: '', stderr })
   })
   test('a folder that is none gets one sentence and exit code 2, before anything is measured', async () => {
     const stderr = 'error: nothing can be kept in package.json: it is no folder, or not yours'
@@ -262,7 +367,7 @@ describe('npm run bench', () => {
       expect({ exitCode, stdout, stderr }).toEqual({ exitCode: 130, stdout: '', stderr: 'hold: 14 runs …' })
     })
     test('the command keeps nothing', async () => {
-      expect(await readdir(results)).toEqual([])
+      expect(await readdir(results, { recursive: true })).toEqual(['bench', 'pictures'])
     })
     test('the command leaves no process behind', async () => {
       await expect.poll(() => processesOf(group), { timeout: 10_000 }).toEqual([])

@@ -115,12 +115,12 @@ ${text(origin(data), margin, total.height - 14, colour.quiet, 'origin')}
 `
 }
 
-/** A logarithmic axis around these numbers, from one power of ten to another. */
+/** A logarithmic axis around these numbers, from a power of ten to a little above the largest. */
 export function powersOfTen(numbers: number[], label: string | null, tickFormat: (number: number) => string = plainly) {
   const lowest = Math.floor(Math.log10(Math.min(...numbers)))
-  const highest = Math.max(lowest + 1, Math.ceil(Math.log10(Math.max(...numbers))))
-  const ticks = Array.from({ length: highest - lowest + 1 }, (_, i) => 10 ** (lowest + i))
-  return { type: 'log', domain: [ticks[0], 10 ** highest], ticks, tickFormat, label, grid: true } as const
+  const highest = Math.max(10 ** (lowest + 1), 1.3 * Math.max(...numbers))
+  const ticks = Array.from({ length: Math.floor(Math.log10(highest)) - lowest + 1 }, (_, i) => 10 ** (lowest + i))
+  return { type: 'log', domain: [ticks[0], highest], ticks, tickFormat, label, grid: true } as const
 }
 
 const plainly = (number: number) => (number < 1 ? `${Number(number.toPrecision(1))}` : number.toLocaleString('en'))

@@ -4,20 +4,23 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { dot, line, ruleX } from '@observablehq/plot'
 import { execa } from 'execa'
-import { Child } from '../child.ts'
+import { Client } from 'undici'
+import { Child, compileCache } from '../child.ts'
 import { freshDatabase } from '../fresh-database.ts'
 import { usersOf } from '../users.ts'
 import { colour, picture, powersOfTen } from './chart.ts'
 import { type Batch, type Data, figures, type Section, type Shown, those } from './section.ts'
 import { median, spread } from './statistics.ts'
 
-const autocannon = ['exec', '--yes', '--package=autocannon@9.0.0', '--', 'autocannon']
+/** Resolves to where npm has put autocannon, so that it need not be asked again. */
+const autocannon = async () =>
+  (await execa('npm', ['exec', '--yes', '--package=autocannon@9.0.0', '-c', 'command -v autocannon'], { timeout: 20_000 })).stdout
 const checker = fileURLToPath(new URL('../../fixtures/bench-checker.ts', import.meta.url))
 
 /** What is compared with what, and the ratio that is aimed at. */
 const comparisons = {
   start: { ours: 'a contender is ready', bare: 'a bare Node process has said a line', unit: 'ms', aim: '≤ 1.3' },
-  // Where the rest goes: most of it is the library, which every contender needs.
+  // Where the rest of a start goes: to the library, which every contender needs; what is left is its own modules.
   library: {
     ours: 'a contender is ready',
     bare: 'a Node process has opened the file with better-sqlite3',
@@ -26,6 +29,8 @@ const comparisons = {
   },
   statement: { ours: 'a statement in lock-step', bare: 'a round trip through two pipes', unit: 'ms', aim: '≤ 2.5' },
   users: { ours: 'ten users in closed loop', bare: 'autocannon with ten connections', unit: 'requests/s', aim: '≥ 0.7' },
+  // And of the users: to undici, whose connections they have; to what they keep.
+  client: { ours: 'ten users in closed loop', bare: 'ten connections of undici', unit: 'requests/s', aim: '' },
 } as const
 type Comparison = keyof typeof comparisons
 
@@ -44,8 +49,9 @@ const opens = `const Database = require('better-sqlite3')
   process.stdin.pipe(process.stdout)`
 
 /** A bare Node process that sends back what it is sent, once it has said its first line. */
-async function bareProcess(script = echo, ...args: string[]): Promise<[ChildProcess, (line: string) => Promise<unknown>]> {
-  const child = spawn(process.execPath, ['-e', script, ...args], { stdio: ['pipe', 'pipe', 'inherit'] })
+async function bareProcess(...args: string[]): Promise<[ChildProcess, (line: string) => Promise<unknown>]> {
+  const env = { ...process.env, NODE_COMPILE_CACHE: compileCache }
+  const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'], env })
   const lines = createInterface({ input: child.stdout })
   await once(lines, 'line')
   const send = (line: string) => {
@@ -56,7 +62,7 @@ async function bareProcess(script = echo, ...args: string[]): Promise<[ChildProc
 }
 
 /** The two of a comparison so many times in turns: what each took, the median. */
-function pairs(what: Comparison, times: number, ours: () => Promise<number>, bare: () => Promise<number>): Batch {
+export function pairs(what: Comparison, times: number, ours: () => Promise<number>, bare: () => Promise<number>): Batch {
   return {
     settings: [
       { what, of: 'ours' },
@@ -73,7 +79,8 @@ function pairs(what: Comparison, times: number, ours: () => Promise<number>, bar
   }
 }
 
-const ratios = (data: Data, what: Comparison) => {
+/** Of each run, ours ÷ bare. */
+export const ratios = (data: Data, what: Comparison) => {
   const bare = figures(data, { what, of: 'bare' }, 'figure')
   return spread(figures(data, { what, of: 'ours' }, 'figure').map((ours, i) => ours / bare[i]))
 }
@@ -86,12 +93,13 @@ export const machinery: Section = {
 
   async prepare(size) {
     const { file, remove } = await freshDatabase()
-    const contender = new Child('contender', 'contender.ts', file)
-    await contender.ready
-    const [bare, send] = await bareProcess()
+    const asked = new Child('contender', 'contender.ts', file)
+    await asked.ready
+    const [bare, send] = await bareProcess('-e', echo)
     const serve = `const server = require('node:http').createServer((_, response) => response.end('OK'))
-      server.listen(0, '127.0.0.1', () => console.log(server.address().port))`
-    const server = spawn(process.execPath, ['-e', serve], { stdio: ['ignore', 'pipe', 'inherit'] })
+      server.listen(0, '127.0.0.1', () => console.log(server.address().port))
+      process.stdin.on('end', () => process.exit()).resume()`
+    const server = spawn(process.execPath, ['-e', serve], { stdio: ['pipe', 'pipe', 'inherit'] })
     const [port] = await once(createInterface({ input: server.stdout }), 'line')
     const url = `http://127.0.0.1:${port}`
 
@@ -101,28 +109,41 @@ export const machinery: Section = {
       await child.end()
       return took
     }
-    const startBare = (...args: [script?: string, file?: string]) =>
-      milliseconds(async () => (await bareProcess(...(args as [])))[0].stdin?.end())
-    const seconds = size === 'quick' ? 1.5 : 5
+    const startBare = (...args: string[]) => milliseconds(async () => (await bareProcess(...args))[0].stdin?.end())
+    const seconds = size === 'quick' ? 1 : 5
     const ourUsers = async () => (await usersOf(url, { users: 10, seconds })).length / seconds
-    const cannon = async () => {
-      const { stdout } = await execa('npm', [...autocannon, '-j', '-c', '10', '-d', `${Math.ceil(seconds)}`, url])
+    const clients = async () => {
+      const deadline = performance.now() + seconds * 1_000
+      let answers = 0
+      const client = async () => {
+        const connection = new Client(url)
+        while (performance.now() < deadline) {
+          await (await connection.request({ method: 'GET', path: '/' })).body.dump()
+          answers += 1
+        }
+        await connection.destroy()
+      }
+      await Promise.all(Array.from({ length: 10 }, client))
+      return answers / seconds
+    }
+    const cannon = (program: string) => async () => {
+      const { stdout } = await execa(program, ['-j', '-c', '10', '-d', `${seconds}`, url])
       return JSON.parse(stdout).requests.average as number
     }
 
     const batches = [
-      pairs('start', 5, startContender, () => startBare()),
-      pairs('library', 5, startContender, () => startBare(opens, file)),
+      pairs('start', 5, startContender, () => startBare('-e', echo)),
+      pairs('library', 5, startContender, () => startBare('-e', opens, file)),
       pairs(
         'statement',
         1_000,
-        () => milliseconds(() => contender.ask({ sql: 'SELECT 1' }, 'SELECT 1')),
+        () => milliseconds(() => asked.ask({ sql: 'SELECT 1' }, 'SELECT 1')),
         () => milliseconds(() => send('SELECT 1')),
       ),
+      pairs('client', 1, ourUsers, clients),
     ]
     try {
-      await execa('npm', [...autocannon, '--version'], { timeout: 20_000 })
-      batches.push(pairs('users', 1, ourUsers, cannon))
+      batches.push(pairs('users', 3, ourUsers, cannon(await autocannon())))
     } catch {} // without a network, it is not to be had; the table says so
     for (const transactions of size === 'quick'
       ? [1_000, 10_000, 100_000]
@@ -135,7 +156,7 @@ export const machinery: Section = {
         },
       })
     const close = async () => {
-      await contender.kill()
+      await asked.kill()
       for (const child of [bare, server]) child.kill()
       await remove()
     }
@@ -208,6 +229,8 @@ export const machinery: Section = {
     const told = compared
       .filter((what) => comparisons[what].aim)
       .map((what) => `${comparisons[what].ours}: ${two(ratios(data, what).median)} (${comparisons[what].aim})`)
+    const took = (what: Comparison, of: string) => median(figures(data, { what, of }, 'figure'))
+    const ms = (number: number) => `${number.toFixed(1)} ms`
     const measured = compared.filter((what) => comparisons[what].aim).map((what) => `${what} ${two(ratios(data, what).median)}`)
     return {
       head: ['ours ÷ bare', 'ours', 'bare', 'ratio', 'least … most', 'aim'],
@@ -282,7 +305,10 @@ export const machinery: Section = {
         }),
       },
       sees: `Ratios, with what is aimed at: ${told.join('; ')}; a transaction in a history of ${last.transactions.toLocaleString('en')} costs the checker ${two(last.ratio)} times what it costs in one of 10,000.`,
-      why: 'A contender is a Node process that loads a SQLite library and opens a file, which is most of what its start takes more; a statement is a line of JSON each way; a user keeps each answer, with its times, for the report.',
+      why:
+        `A contender is a Node process that loads a SQLite library and opens a file: of the ${ms(took('start', 'ours') - took('start', 'bare'))} that its start takes more than that of a bare process, ` +
+        `${ms(took('library', 'bare') - took('start', 'bare'))} are that, and the rest its own modules. A statement is a line of JSON each way. ` +
+        `Users have ${two(ratios(data, 'client').median)} times the rate of bare connections of undici; autocannon has a client of its own.`,
       what: 'Do nothing: it says that what the other sections and the chapters see is SQLite, and not the machinery around it.',
     }
   },

@@ -27,7 +27,7 @@ export type Share = { confirmed: number; refused: number; committed: number[]; t
 
 /**
  * The race, as all have seen it: committed transactions a second while it lasted, refusals, the slowest transaction in milliseconds, how
- * many processors all writers together had, and what each of them did.
+ * many processors all together had, who writes for them among them, and what each of them did.
  */
 export type Outcome = {
   perSecond: number
@@ -85,7 +85,7 @@ export class Writers {
     const grace = lasts + 2 * timeout + count * 1_000
     const shares = (await Promise.all(writers.map((writer) => writer.ask(turn, 'its turn to write', grace)))) as Share[]
     const clerk = sole ?? writers[0]
-    const { n, commits } = await clerk.ask({ total: true }, 'the total')
+    const { n, commits, cpu } = await clerk.ask({ total: true }, 'the total')
     await Promise.all([...writers, ...(sole ? [sole] : [])].map((child) => child.ask({ close: true }, 'the closing')))
     await remove()
     this.#free.push(...writers)
@@ -100,7 +100,7 @@ export class Writers {
         (most, { took, unfinished }) => took.reduce((most, ms) => Math.max(most, ms), Math.max(most, unfinished)),
         0,
       ),
-      cpu: shares.reduce((sum, { cpu }) => sum + cpu, 0) / lasts,
+      cpu: shares.reduce((sum, { cpu }) => sum + cpu, sole ? (cpu as number) : 0) / lasts,
       shares,
       ...(sole && { commits: commits as number }),
     }

@@ -1,14 +1,12 @@
 import type { Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { execa, type ResultPromise } from 'execa'
+import { compileCache } from '../child.ts'
 import { familyOf, hasOpened, isStopped, runs, sleepsInBusyHandler, tellsProcesses, tellsSleep, threadsOf } from '../kernel.ts'
 import { Sentence, type Subject } from './subject.ts'
 
 type Answer = Record<string, unknown>
-
-const compileCache = fileURLToPath(new URL('../../node_modules/.cache/node-compile', import.meta.url))
 
 /**
  * One process of a stack on one database, asked one thing at a time. Whatever it does that the protocol does not know rejects the question
