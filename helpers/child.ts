@@ -11,6 +11,13 @@ type Question = { about: string; answer: (message: Message) => void; refuse: (re
 /** Why a question has no answer: the child was killed on purpose while it was at work on it. What it has done by then, nobody knows. */
 export class Unanswered extends Error {}
 
+/** Resolves when all are ready, to where their connections are: the places that they tell, where TELL_PLACE has them do so. */
+export async function ready(children: Iterable<Child>): Promise<string[]> {
+  const told = await Promise.all([...children].map(({ ready }) => ready))
+  const silence = process.env.TELL_PLACE ? ['an untold place'] : []
+  return [...new Set(told.flatMap(({ places = silence }) => places as string[]))]
+}
+
 const fixtures = new URL('../fixtures/', import.meta.url)
 /** Where Node keeps what it has compiled, so that the next process need not. */
 export const compileCache = fileURLToPath(new URL('../node_modules/.cache/node-compile', import.meta.url))

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path'
 import { setImmediate as immediate, setTimeout as pause } from 'node:timers/promises'
-import { Child, type Message, Unanswered } from './child.ts'
+import { Child, type Message, ready, Unanswered } from './child.ts'
 import { type Beginning, freshCounter, freshDatabase } from './fresh-database.ts'
 import { isStopped, locksAsleep, locksOf, napOf, sleepsInBusyHandler, type Thread, tellsLocks, tellsSleep } from './kernel.ts'
 import type { Moment, Story } from './timeline.ts'
@@ -294,7 +294,7 @@ export async function contend<Name extends string>(
   }
 
   try {
-    await Promise.all([...children].map((child) => child.ready))
+    const places = await ready(children)
     const contenders = Object.fromEntries(seats.map((seat) => [seat.name, contender(seat)]))
     await Promise.race([script(contenders as Record<Name, Contender>), accident.promise])
 
@@ -307,7 +307,7 @@ export async function contend<Name extends string>(
 
     await release(children)
     children.clear()
-    return { mode, cast, moments }
+    return { mode, cast, moments, places }
   } finally {
     await Promise.all([...children].map((child) => child.kill()))
     await database.remove()

@@ -1,21 +1,21 @@
-import { Child, type Message } from './child.ts'
+import { Child, type Message, ready } from './child.ts'
 import { freshCounter, type JournalMode } from './fresh-database.ts'
 
 /**
- * Sets so many processes of one program on a fresh counter in the given journal mode; `act` begins when all are ready. They are gone
+ * Sets so many processes of one program on a fresh counter in the given journal mode; `act` begins when all are ready, and have told where they are. They are gone
  * afterwards, and so is the database. Rejected by the first accident of any of them.
  */
 export async function crowd<Result>(
   mode: JournalMode,
   size: number,
   [program, ...args]: [program: string, ...args: string[]],
-  act: (members: Child[]) => Promise<Result>,
+  act: (members: Child[], places: string[]) => Promise<Result>,
 ): Promise<Result> {
   const { file, remove } = await freshCounter(mode)
   const members = Array.from({ length: size }, (_, i) => new Child(`member ${i} of the crowd`, program, file, ...args))
   try {
-    await Promise.all(members.map(({ ready }) => ready))
-    const result = await Promise.race([act(members), ...members.map(({ accident }) => accident)])
+    const places = await ready(members)
+    const result = await Promise.race([act(members, places), ...members.map(({ accident }) => accident)])
     await Promise.all(members.map((member) => member.end()))
     return result
   } finally {

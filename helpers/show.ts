@@ -4,8 +4,8 @@ import { printed } from './svg.ts'
 import { table } from './table.ts'
 import { headOf, type Story, timelineOf } from './timeline.ts'
 
-/** A table of results: the head, then the rows. The page shows it, so it reads the same in every run. */
-export type Results = { head: string[]; rows: string[][] }
+/** A table of results: the head, then the rows. The page shows it, so it reads the same in every run. `places` are a story's. */
+export type Results = { head: string[]; rows: string[][]; places?: string[] }
 
 declare module 'vitest' {
   interface TaskMeta {
@@ -15,6 +15,9 @@ declare module 'vitest' {
     results?: Results
     /** The file of `tests/pictures/` that its picture goes to, where the page is to show it. */
     picture?: string
+    /** Where the story was told, and the libraries that it names itself. */
+    places?: string[]
+    libraries?: string[]
   }
 }
 
@@ -25,15 +28,19 @@ declare module 'vitest' {
 export async function show({ annotate, task }: TestContext, evidence: Story | string, file?: `${string}.svg`): Promise<void> {
   const story = typeof evidence === 'string' ? undefined : evidence
   const svg = story ? picture(story) : printed(`${evidence}`)
-  if (story) task.meta.timeline = timelineOf(story)
+  if (story) Object.assign(task.meta, { timeline: timelineOf(story), places: story.places, libraries: librariesIn(story) })
   if (file) task.meta.picture = file
   const [message, kind] = story ? [headOf(story), 'timeline'] : ['requests, response times, errors', 'report']
   await annotate(message, kind, { contentType: 'image/svg+xml', body: new TextEncoder().encode(svg) })
 }
 
+/** The libraries that a story gives its contenders itself. */
+const librariesIn = ({ cast }: Story) => Object.values(cast).flatMap(({ driver }) => driver ?? [])
+
 /** Shows the table that a test is about, in Vitest's UI and HTML report and on the page. */
 export async function showResults({ annotate, task }: TestContext, results: Results): Promise<void> {
   task.meta.results = results
+  if (results.places) task.meta.places = results.places
   const svg = printed(table(results.head, results.rows))
   await annotate('the table', 'report', { contentType: 'image/svg+xml', body: new TextEncoder().encode(svg) })
 }

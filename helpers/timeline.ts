@@ -27,6 +27,8 @@ export type Story = {
   mode: Beginning
   cast: Record<string, Setting>
   moments: Moment[]
+  /** Where it was told: the runtimes, the libraries and their SQLites, where the contenders tell. */
+  places?: string[]
 }
 
 export const journals: Record<Beginning, string> = { wal: 'write-ahead log', delete: 'rollback journal', none: 'no database yet' }

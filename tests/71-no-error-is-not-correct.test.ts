@@ -210,7 +210,8 @@ describe('Two who read n, add one, and write it back, five-second timeout, rollb
 
 /** Five processes count up at the same time, ten times each, in each of five ways. Nobody begins a step before all have done the last. */
 async function countUpInEachWay(mode: JournalMode) {
-  return crowd(mode, 5, ['counts-up.ts', '--timeout', '5000'], async (members) => ({
+  return crowd(mode, 5, ['counts-up.ts', '--timeout', '5000'], async (members, places) => ({
+    places,
     bare: await countUp(members, 10, ['.read'], ['.write']),
     before: await countUp(members, 10, ['.read'], ['BEGIN IMMEDIATE', '.write', 'COMMIT']),
     deferred: await countUp(members, 10, ['BEGIN', '.read'], ['.write', 'COMMIT']),
@@ -221,11 +222,12 @@ async function countUpInEachWay(mode: JournalMode) {
 
 type Tallies = Awaited<ReturnType<typeof countUpInEachWay>>
 
-function resultsOf({ bare, before, deferred, immediate, single }: Tallies): Results {
+function resultsOf({ places, bare, before, deferred, immediate, single }: Tallies): Results {
   const row = (how: string, { confirmed, refused, counted }: Tally) => {
     return [how, `${refused}`, `${confirmed}`, `${counted}`, `${confirmed - counted}`]
   }
   return {
+    places,
     head: ['each of five processes, ten times', 'refused', 'confirmed', 'counted', 'lost'],
     rows: [
       row('SELECT, then UPDATE', bare),

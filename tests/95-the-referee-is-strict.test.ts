@@ -8,8 +8,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { ChildProcess } from 'node:child_process'
 import { subscribe } from 'node:diagnostics_channel'
-import { existsSync, readdirSync, readlinkSync } from 'node:fs'
-import { basename, dirname } from 'node:path'
+import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
@@ -18,6 +19,7 @@ import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { Child } from '../helpers/child.ts'
 import { type Contender, contend, type Outcome, type Setting } from '../helpers/contend.ts'
 import { runs, tellsProcesses } from '../helpers/kernel.ts'
+import { look, nameOf } from '../helpers/matrix/look.ts'
 import { timelineOf } from '../helpers/timeline.ts'
 import { waiting } from '../helpers/troupe.ts'
 
@@ -495,5 +497,43 @@ describe.concurrent('A program run by hand', { timeout: 30_000 }, () => {
     maker.stdin.end('{"make":[]}\n')
     await maker
     expect(existsSync(dirname(made))).toBe(false)
+  })
+})
+
+describe.concurrent('A place of the matrix', { timeout: 30_000 }, () => {
+  const chapter = '20-no-timeout.test.ts'
+  const host = { program: process.execPath, driver: 'better-sqlite3' }
+
+  test.skipIf(withoutSignals)('the stories of a place are told by its own runtime', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'database-is-locked-'))
+    const program = join(folder, 'another-node')
+    const version = "data:text/javascript,Object.defineProperty(process,'versions',{value:{node:'1.2.3'}})"
+    writeFileSync(program, `#!/bin/sh\nexec '${process.execPath}' --import "${version}" "$@"\n`, { mode: 0o755 })
+    try {
+      const another = { ...host, program }
+      const name = await nameOf(another)
+      expect(name).toMatch(/^Node 1\.2\.3 · better-sqlite3 /)
+      const sights = await look(another, name, [chapter])
+      expect(new Set(sights.flatMap(({ places }) => places))).toEqual(new Set([name]))
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+  test('a place cannot be seen if its stories are told in another runtime', async () => {
+    const name = await nameOf(host)
+    const wrong = name.replace(process.versions.node, '1.2.3')
+    await expect(look(host, wrong, [chapter])).rejects.toThrow(`was told in ${name}, not in ${wrong}`)
+  })
+  test('a place cannot be seen if its stories are told with another library', async () => {
+    const [name, wrong] = await Promise.all([host, { ...host, driver: 'node:sqlite' }].map(nameOf))
+    await expect(look(host, wrong, [chapter])).rejects.toThrow(`was told in ${name}, not in ${wrong}`)
+  })
+  test('a place cannot be seen if a chapter has told no claims', async () => {
+    const sights = look(host, await nameOf(host), [chapter, '00-nothing.test.ts'])
+    await expect(sights).rejects.toThrow('tests/00-nothing.test.ts has told no claims')
+  })
+  test('the matrix knows the chapters that there are', async () => {
+    const run = await byHand('', 'matrix.ts', 'nonsense')
+    expect(run).toMatchObject({ exitCode: 2, stderr: "error: there is no chapter 'nonsense'" })
   })
 })
