@@ -12,7 +12,8 @@ export async function crowd<Result>(
   act: (members: Child[], places: string[]) => Promise<Result>,
 ): Promise<Result> {
   const { file, remove } = await freshCounter(mode)
-  const members = Array.from({ length: size }, (_, i) => new Child(`member ${i} of the crowd`, program, file, ...args))
+  const words = [file, '--driver', process.env.DRIVER || 'better-sqlite3', ...args]
+  const members = Array.from({ length: size }, (_, i) => new Child(`member ${i} of the crowd`, program, ...words))
   try {
     const places = await ready(members)
     const result = await Promise.race([act(members, places), ...members.map(({ accident }) => accident)])
