@@ -31,8 +31,8 @@ export type Answer = {
   number?: number
   /** When its transaction had begun, and when it was about to commit, in nanoseconds. */
   inside?: [began: bigint, ended: bigint]
-  /** Why the user was turned away: SQLite's code and message, and the statement they struck. */
-  refusal?: { code: string; message: string; statement: string }
+  /** Why the user was turned away: the code, of SQLite or SQLSTATE, the message, and the statement that they struck, where the server tells. */
+  refusal?: { code: string; message: string; statement?: string }
 }
 
 export const confirmed = (answers: Answer[]) => answers.filter(({ refusal }) => !refusal)
@@ -110,6 +110,6 @@ function read({ status, headers, body }: Response): Pick<Answer, 'body' | 'numbe
     return { body, ...(number && { number: Number(number), inside: [BigInt(inside[0]), BigInt(inside[1])] }) }
   }
   const refusal = status === 500 && body.startsWith('{') && JSON.parse(body)
-  if (/^SQLITE_(BUSY|LOCKED)/.test(refusal.code)) return { body, refusal }
+  if (/^(SQLITE_(BUSY|LOCKED)|40001$|40P01$|55P03$)/.test(refusal.code)) return { body, refusal }
   throw new Error(`the web server fails for another reason than a lock: ${status} ${body}`)
 }

@@ -176,9 +176,11 @@ export async function contend<Name extends string>(
   const accident = Promise.withResolvers<never>()
   accident.promise.catch(() => {})
   for (const child of [clerk.child, ...children]) child.accident.catch(accident.reject)
+  let areMade = false
 
   try {
-    for (const sql of tables) await clerk.run(sql)
+    for (const sql of ['BEGIN', ...tables, 'COMMIT']) await clerk.run(sql)
+    areMade = true // from here on, what has these names is not somebody else's
     const pids = (await Promise.all(children.map(({ ready }) => ready))).map(({ pid }) => Number(pid))
     const nameOf = (pid: number) => names[pids.indexOf(pid)] ?? 'somebody'
     const inTurn = pLimit(1)
@@ -218,7 +220,8 @@ export async function contend<Name extends string>(
     return { timeline: timelineOf(lines) }
   } finally {
     await Promise.all(children.map((child) => child.kill()))
-    await clerk.run('DROP TABLE IF EXISTS counter, test, fresh').finally(() => clerk.child.kill())
+    const drop = async () => areMade && clerk.run('DROP TABLE IF EXISTS counter, test, fresh')
+    await drop().finally(() => clerk.child.kill())
     await keeper.remove()
   }
 }

@@ -13,7 +13,10 @@ type PostgreSQL = {
 /** Starts a PostgreSQL, or takes the one at `DATABASE_URL`. Resolves to a sentence where there is none to be had. */
 export async function startPostgreSQL(): Promise<PostgreSQL | string> {
   const { file, remove } = await freshDatabase()
+  const usual = Child.patience
+  Child.patience = 60_000 // it makes a database first, which takes long on a busy machine; it gives up by itself before
   const server = new Child('PostgreSQL', 'servers/postgresql.ts', dirname(file))
+  Child.patience = usual
   const { url, version, cannot } = await server.ready
   const stop = async () => {
     await server.end()

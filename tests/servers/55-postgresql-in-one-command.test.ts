@@ -10,8 +10,9 @@ import { openClerk } from '../../helpers/servers/contend.ts'
 
 const { url = '' } = inject('postgresql')
 
-const postgresql = (...options: string[]) =>
-  execa(process.execPath, ['fixtures/postgresql.ts', ...options], { reject: false, env: { DATABASE_URL: url } })
+const postgresql = (...options: string[]) => on(url, ...options)
+const on = (DATABASE_URL: string, ...options: string[]) =>
+  execa(process.execPath, ['fixtures/postgresql.ts', ...options], { reject: false, env: { DATABASE_URL } })
 type Result = Awaited<ReturnType<typeof postgresql>>
 
 /** The schemas of the runs that there are. */
@@ -39,25 +40,53 @@ describe.skipIf(!url)('npm run postgresql', () => {
       })
       expect(rows).toEqual([
         ['hashes, 10 rounds', 'SQLite', '1'],
-        ['hashes, 10 rounds', 'SQLite', '2'],
         ['hashes, 10 rounds', 'SQLite, slow part before BEGIN', '1'],
-        ['hashes, 10 rounds', 'SQLite, slow part before BEGIN', '2'],
         ['hashes, 10 rounds', 'PostgreSQL', '1'],
+        ['hashes, 10 rounds', 'SQLite', '2'],
+        ['hashes, 10 rounds', 'SQLite, slow part before BEGIN', '2'],
         ['hashes, 10 rounds', 'PostgreSQL', '2'],
         ['waits for 1 ms', 'SQLite', '1'],
-        ['waits for 1 ms', 'SQLite', '2'],
         ['waits for 1 ms', 'SQLite, slow part before BEGIN', '1'],
-        ['waits for 1 ms', 'SQLite, slow part before BEGIN', '2'],
         ['waits for 1 ms', 'PostgreSQL', '1'],
+        ['waits for 1 ms', 'SQLite', '2'],
+        ['waits for 1 ms', 'SQLite, slow part before BEGIN', '2'],
         ['waits for 1 ms', 'PostgreSQL', '2'],
       ])
     })
-    test('the command ends with exit code 0, and a sentence: nobody was turned away, and everybody confirmed is there', () => {
-      expect(result.stdout).toMatch(/\nPostgreSQL turned nobody away, and every account that was confirmed is there\.$/)
-      expect([result.exitCode, result.stderr]).toEqual([0, ''])
+    test('the command tells each run when it begins, and in the end how many times as many accounts two processes create as one', () => {
+      expect(result.stderr.split('\n')).toHaveLength(12)
+      expect(result.stdout).toMatch(
+        /\nThe slow part waits for 1 ms: with 2 processes for 1, SQLite [\d.]+ times; .*PostgreSQL [\d.]+ times as many/,
+      )
+    })
+    test('the command ends with exit code 0, and two sentences: nobody was turned away, and everybody confirmed is there', () => {
+      const last = /\nPostgreSQL turned nobody away\.\nEvery account that was confirmed is there, and no other\.$/
+      expect(result.stdout).toMatch(last)
+      expect(result.exitCode).toBe(0)
     })
     test('nothing stays in the database that it was told of', () => {
       expect(after).toEqual(before)
+    })
+  })
+
+  describe('when transactions are SERIALIZABLE, as the options of DATABASE_URL have it', () => {
+    let result: Result
+
+    beforeAll(async () => {
+      const serializable = `${url}${encodeURIComponent(' -c default_transaction_isolation=serializable')}`
+      result = await on(serializable, '--users', '5', '--seconds', '1', '--workers', '5', '--iterations', '10', '--wait', '5')
+    })
+
+    test('the command counts who was turned away with 40001, says so, and ends with exit code 1', () => {
+      const failures = result.stdout.split('\n').flatMap((line) => {
+        const [, database, , , failures] = line.split('│').map((cell) => cell.trim())
+        return database === 'PostgreSQL' ? [Number.parseInt(failures, 10)] : []
+      })
+      expect(Math.min(...failures)).toBeGreaterThan(0)
+      expect(result.stdout).toMatch(
+        /\nPostgreSQL turned somebody away\.\nEvery account that was confirmed is there, and no other\.$/,
+      )
+      expect(result.exitCode).toBe(1)
     })
   })
 

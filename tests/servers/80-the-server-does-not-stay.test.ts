@@ -106,6 +106,27 @@ describe.skipIf(!isOurs)('The PostgreSQL at DATABASE_URL', () => {
     })
   })
 
+  describe('when the program is sent SIGTERM and SIGHUP, as by those who leave, and then its input ends', () => {
+    let before: string[], during: string[], after: string[]
+
+    beforeAll(async () => {
+      before = await schemas()
+      const { child, said } = start(folder, theirs)
+      await said
+      child.kill('SIGTERM')
+      child.kill('SIGHUP')
+      during = await schemas()
+      child.stdin.end()
+      await child
+      after = await schemas()
+    })
+
+    test('the schema is gone, and not before the input has ended', () => {
+      expect(during).toHaveLength(before.length + 1)
+      expect(after).toEqual(before)
+    })
+  })
+
   describe('when there is none', () => {
     let said: Record<string, string>
 
