@@ -6,7 +6,7 @@ const folder = new URL('../../tests/servers/', import.meta.url)
 
 /**
  * Writes what lies beyond one writer as a page, `tests/servers/README.md`. Only a run that is whole and green writes it. What was skipped, for
- * its server is not there, is left out; without PostgreSQL, the page stays as it is.
+ * its server is not there, is left out; on somebody else's servers, or without PostgreSQL, the page stays as it is.
  */
 export default class ServersPage implements Reporter {
   #vitest!: Vitest
@@ -19,8 +19,9 @@ export default class ServersPage implements Reporter {
     const chapters = modules.toSorted((one, other) => (one.moduleId < other.moduleId ? -1 : 1))
     const files = readdirSync(folder).filter((file) => file.endsWith('.test.ts'))
     const isWhole = chapters.map(fileOf).join() === files.sort().join()
-    const { version } = this.#vitest.getRootProject().getProvidedContext().postgresql
-    if (!isWhole || !version || errors.length > 0 || reason !== 'passed') return
+    const { postgresql, urls } = this.#vitest.getRootProject().getProvidedContext()
+    const { version, isOurs } = postgresql
+    if (!isWhole || !version || !isOurs || Object.keys(urls).length > 0 || errors.length > 0 || reason !== 'passed') return
 
     const path = new URL('README.md', folder)
     const text = page(chapters, version)
@@ -33,9 +34,9 @@ export default class ServersPage implements Reporter {
 function page(chapters: TestModule[], version: string): string {
   return `# Beyond one writer
 
-What a server does with what SQLite's processes contend for: PostgreSQL, statement by statement, beside SQLite's answer. Every sentence below is a test in
+What a server does with what SQLite's processes contend for: PostgreSQL, statement by statement, beside SQLite's answer. Every sentence with ✓ or ✗ is a test in
 this folder, and passed in the run that wrote the page: \`npm run servers\` installs what it takes in
-[fixtures/servers](../../fixtures/servers), starts a PostgreSQL of its own, or takes the one at \`DATABASE_URL\`, and runs them. ✓ is a fact, ✗ a myth: a belief that the test
+[fixtures/servers](../../fixtures/servers), starts a PostgreSQL of its own, and runs them. ✓ is a fact, ✗ a myth: a belief that the test
 has shown to be **false**. Seen with PostgreSQL ${version}.
 
 ${chapters.flatMap(section).join('\n\n')}

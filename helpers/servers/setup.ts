@@ -5,11 +5,35 @@ declare module 'vitest' {
   interface ProvidedContext {
     /** How to connect to PostgreSQL, its version, and whether it was started for this run; without a `url`, there is none. */
     postgresql: { url?: string; version?: string; isOurs?: boolean }
+    /** The URLs of the environment at which somebody answers, by the names of their variables. */
+    urls: Record<string, string>
   }
 }
 
-/** One PostgreSQL for a whole run, which is gone afterwards. */
+/** Who is asked besides PostgreSQL: where, and what. */
+const others = { LIBSQL_URL: '/health', RQLITE_URL: '/readyz' }
+
+/** The URL that a variable names, if somebody answers there, whatever it is; prints a sentence if not. */
+async function reachable(variable: keyof typeof others): Promise<[string, string][]> {
+  const text = process.env[variable]
+  const skipped = (why: string) => {
+    console.log(`What takes ${variable} is skipped: ${why}.`)
+    return []
+  }
+  if (!text) return skipped('it names no server')
+  if (!URL.canParse(text)) return skipped('it is no URL')
+  const url = new URL(others[variable], text.replace(/^libsql:/, 'https:').replace(/^ws(s?):/, 'http$1:'))
+  url.username = url.password = '' // fetch takes no URL with them
+  return fetch(url, { signal: AbortSignal.timeout(5_000) }).then(
+    () => [[variable, text]],
+    ({ message, cause }) => skipped(`nobody answers at ${url.host}: ${cause?.code ?? message}`),
+  )
+}
+
+/** One PostgreSQL for a whole run, which is gone afterwards, and who else is there. */
 export default async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
+  const found = await Promise.all([reachable('LIBSQL_URL'), reachable('RQLITE_URL')])
+  project.provide('urls', Object.fromEntries(found.flat()))
   const server = await startPostgreSQL()
   if (typeof server === 'string') {
     console.log(`What takes PostgreSQL is skipped: ${server}.`)

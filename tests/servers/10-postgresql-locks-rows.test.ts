@@ -2,8 +2,7 @@
  * PostgreSQL locks rows, where SQLite locks the database: two write at the same time, as long as it is not the same row, and who reads
  * waits for nobody who writes. Two who write the same row take turns. How long one waits for its turn is `lock_timeout`, which is to
  * PostgreSQL what busy_timeout is to SQLite, and whose default is the opposite: for ever. Those who wait are woken, they do not poll; and they
- * are served in order as long as nobody changes the row. Where the holder has changed it, the third overtook the second 18 times in 200: who wakes
- * up looks for the new version of the row, and whoever finds it first has it.
+ * are served in order as long as nobody changes the row.
  *
  * https://www.postgresql.org/docs/current/explicit-locking.html · https://www.postgresql.org/docs/current/runtime-config-client.html
  */

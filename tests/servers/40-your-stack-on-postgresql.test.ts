@@ -1,8 +1,8 @@
 /**
  * The promises of chapter 90, asked of PostgreSQL through pg in each isolation level, and of SQLite through better-sqlite3, in the same contests.
- * SQLite with BEGIN IMMEDIATE and a timeout keeps them all, and so does PostgreSQL with FOR UPDATE and a lock_timeout. As it comes, PostgreSQL keeps what
- * it promises to everybody who comes, and loses what they have written; from REPEATABLE READ on it loses nothing, and turns away. A program that
- * moves from one to the other takes its retries with it.
+ * PostgreSQL with FOR UPDATE and a lock_timeout keeps them all. SQLite with BEGIN IMMEDIATE and a timeout breaks none; its reader is not tried (–),
+ * for this database is not in WAL mode. As it comes, PostgreSQL turns nobody away, and loses updates that it has confirmed; from REPEATABLE READ on
+ * it loses none, and turns away. A program that moves from one to the other takes its retries with it.
  *
  * https://www.postgresql.org/docs/current/transaction-iso.html
  */
@@ -65,7 +65,7 @@ describe.skipIf(!url)('The promises of a stack, on PostgreSQL and on SQLite', ()
   test('with FOR UPDATE nobody is turned away, and nothing is lost; what is left is that it waits for a lock for ever', () => {
     expect(broken('FOR UPDATE')).toEqual(['manners refusal'])
   })
-  test('with FOR UPDATE and a lock_timeout it keeps every promise, as SQLite does with BEGIN IMMEDIATE and a timeout', () => {
+  test('with FOR UPDATE and a lock_timeout it breaks no promise, and neither does SQLite with BEGIN IMMEDIATE and a timeout', () => {
     expect(broken('FOR UPDATE, lock_timeout')).toEqual([])
     expect(broken('SQLite, BEGIN IMMEDIATE')).toEqual([])
     expect(seen['FOR UPDATE, lock_timeout'].refusal?.code).toBe('55P03')
