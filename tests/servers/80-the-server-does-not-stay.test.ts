@@ -61,6 +61,23 @@ describe.skipIf(!isOurs)('A PostgreSQL of our own', () => {
       expect(user).toBeGreaterThan(0)
     })
   })
+
+  describe('when the program is killed while the data of the server are made', () => {
+    let making: string
+
+    beforeAll(async () => {
+      making = mkdtempSync(join(tmpdir(), 'database-is-locked-'))
+      const { child } = start(making)
+      await vi.waitUntil(() => existsSync(join(making, 'data/base')), { timeout: 30_000, interval: 5 })
+      child.kill('SIGKILL')
+      await child
+    })
+    afterAll(() => rmSync(making, { recursive: true, force: true, maxRetries: 10 }))
+
+    test('the folder is gone', async () => {
+      await vi.waitFor(() => expect(existsSync(making)).toBe(false), 10_000)
+    })
+  })
 })
 
 describe.skipIf(!isOurs)('The PostgreSQL at DATABASE_URL', () => {
