@@ -501,7 +501,7 @@ describe.concurrent('A program run by hand', { timeout: 30_000 }, () => {
 })
 
 describe.concurrent('A place of the matrix', { timeout: 30_000 }, () => {
-  const chapter = '20-no-timeout.test.ts'
+  const chapter = '68-retries.test.ts'
   const host = { program: process.execPath, driver: 'better-sqlite3' }
 
   test.skipIf(withoutSignals)('the stories of a place are told by its own runtime', async () => {
