@@ -62,7 +62,7 @@ export const ceiling: Section = {
 
   async prepare(size, crowd) {
     const crowds = size === 'quick' ? [1, 8] : [1, 2, 4, 8, 16, 32, 64]
-    const lasts = size === 'quick' ? 150 : 500
+    const lasts = size === 'quick' ? 100 : 500
     const race = (setting: Log & { writers: number; strategy: string; beside?: number }) => ({
       settings: [setting],
       run: async () => {

@@ -117,7 +117,7 @@ export const fairness: Section = {
       ),
       pictures: {
         'bench-fairness.svg': picture(data, {
-          title: `SQLite’s back-off is not a queue: Jain’s index ${two(evenness[0].jain)}, and ${two(evenness[3].jain)} in a real one`,
+          title: `SQLite’s back-off is not a queue: ${unserved(backOff)} waited for half of the race or longer; in a real one, ${unserved(inLine)}`,
           subtitle: `${writers} processes with transactions of ${length} ms, one after the other, BEGIN IMMEDIATE, write-ahead log`,
           columns: 2,
           room: 250,

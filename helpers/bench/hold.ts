@@ -22,7 +22,7 @@ export const hold: Section = {
     const races = lengths.map((length) => ({
       settings: [{ length, writers: crowd }],
       run: async () => {
-        const lasts = Math.max(size === 'quick' ? 600 : 2_000, (size === 'quick' ? 3 : 20) * length)
+        const lasts = Math.max(size === 'quick' ? 400 : 2_000, (size === 'quick' ? 3 : 20) * length)
         const strategy = { begin: 'BEGIN IMMEDIATE', timeout: 60_000, retry: 0 } as const
         const { shares, slowest, until } = await processes.race({
           journal: 'wal',

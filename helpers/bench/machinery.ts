@@ -143,7 +143,7 @@ export const machinery: Section = {
       pairs('client', 1, ourUsers, clients),
     ]
     try {
-      batches.push(pairs('users', 3, ourUsers, cannon(await autocannon())))
+      batches.push(pairs('users', 2, ourUsers, cannon(await autocannon())))
     } catch {} // without a network, it is not to be had; the table says so
     for (const transactions of size === 'quick'
       ? [1_000, 10_000, 100_000]
