@@ -3,7 +3,7 @@ import { confirmed, took } from '../users.ts'
 import { Website } from '../website.ts'
 import { colour, picture, powersOfTen } from './chart.ts'
 import { figures, type Section, type Shown, values } from './section.ts'
-import { median, quantile } from './statistics.ts'
+import { median, quantile, spread } from './statistics.ts'
 
 const iterations = 20_000
 const places = ['inside', 'outside'] as const
@@ -51,9 +51,13 @@ export const queue: Section = {
     const points = (hash: string) =>
       crowds.map((users) => ({ users, median: of(users, hash, 'median'), slowest: of(users, hash, 'slowest') }))
     const most = crowds.at(-1) as number
+    const slowest = (users: number, hash: string) => {
+      const { least, most } = spread(figures(data, { users, hash }, 'slowest'))
+      return `${Math.round(least)} … ${Math.round(most)}`
+    }
     const ms = (number: number) => (number < 1_000 ? `${Math.round(number)} ms` : `${(number / 1_000).toPrecision(2)} s`)
     return {
-      head: ['users', 'hash', 'requests/s', 'median ms', 'slowest ms', 'slowest ÷ median'],
+      head: ['users', 'hash', 'requests/s', 'median ms', 'slowest ms', 'least … most', 'slowest ÷ median'],
       rows: crowds.flatMap((users) =>
         places.map((hash) => [
           users,
@@ -61,6 +65,7 @@ export const queue: Section = {
           Math.round(of(users, hash, 'perSecond')),
           of(users, hash, 'median').toFixed(1),
           Math.round(of(users, hash, 'slowest')),
+          slowest(users, hash),
           Math.round(of(users, hash, 'slowest') / of(users, hash, 'median')),
         ]),
       ),

@@ -6,7 +6,7 @@ import { now } from '../clock.ts'
 import { freshCounter, type JournalMode } from '../fresh-database.ts'
 import { colour, picture, powersOfTen } from './chart.ts'
 import { type Data, figures, type Section, type Shown, values } from './section.ts'
-import { median } from './statistics.ts'
+import { median, spread } from './statistics.ts'
 
 const journals = { wal: 'write-ahead log', delete: 'rollback journal' } as const
 const modes = Object.keys(journals) as JournalMode[]
@@ -122,6 +122,13 @@ export const readers: Section = {
     const most = crowds.at(-1) as number
     const kept = (readers: number, journal: string) =>
       of(data, readers, journal, 'one', 'perSecond') / of(data, readers, journal, 'none', 'perSecond')
+    const ranged = (readers: number, journal: string) => {
+      const alone = figures(data, { readers, journal, writer: 'none' }, 'perSecond')
+      const { least, most } = spread(
+        figures(data, { readers, journal, writer: 'one' }, 'perSecond').map((reads, i) => reads / alone[i]),
+      )
+      return `${least.toFixed(2)} … ${most.toFixed(2)}`
+    }
     const grown = (growth: string) => {
       const [{ runs }] = data.cases.filter(({ setting }) => setting.growth === growth)
       // The one that ends in the middle: half a run of each would be no run.
@@ -157,6 +164,7 @@ export const readers: Section = {
         'reads/s alone',
         'beside a writer',
         '÷ alone',
+        'least … most',
         'median ms',
         '99.9 % ms',
         'slowest ms',
@@ -170,6 +178,7 @@ export const readers: Section = {
             Math.round(of(data, readers, journal, 'none', 'perSecond')),
             Math.round(of(data, readers, journal, 'one', 'perSecond')),
             kept(readers, journal).toFixed(2),
+            ranged(readers, journal),
             of(data, readers, journal, 'one', 'median').toPrecision(2),
             latency(readers, journal).toPrecision(2),
             of(data, readers, journal, 'one', 'slowest').toFixed(1),
