@@ -500,7 +500,7 @@ describe.concurrent('A program run by hand', { timeout: 30_000 }, () => {
   })
 })
 
-describe.concurrent('A place of the matrix', { timeout: 30_000 }, () => {
+describe.concurrent('A place of the matrix', { timeout: 300_000 }, () => {
   const chapter = '68-retries.test.ts'
   const host = { program: process.execPath, driver: 'better-sqlite3' }
 
