@@ -2,8 +2,8 @@ import { Child, type Message, ready } from './child.ts'
 import { freshCounter, type JournalMode } from './fresh-database.ts'
 
 /**
- * Sets so many processes of one program on a fresh counter in the given journal mode; `act` begins when all are ready, and have told where they are. They are gone
- * afterwards, and so is the database. Rejected by the first accident of any of them.
+ * Sets so many processes of one program on a fresh counter in the given journal mode; `act` begins when all are ready, and have told where
+ * they are. They are gone afterwards, and so is the database. Rejected by the first accident of any of them.
  */
 export async function crowd<Result>(
   mode: JournalMode,

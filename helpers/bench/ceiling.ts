@@ -38,20 +38,18 @@ function shares(data: Data, log: Log) {
   const limit = median(limits.flat())
   const points = those(data, { ...log })
     .filter(({ setting }) => setting.strategy !== alone)
-    .map(({ setting, runs }) => ({
-      strategy: setting.strategy as string,
-      writers: setting.writers as number,
-      perSecond: median(runs.map(({ perSecond }) => perSecond as number)),
-      ...spread(
-        runs.map(({ perSecond }, round) => {
-          const besides = figures(data, { ...log, beside: setting.writers }, 'perSecond')
-          return (perSecond as number) / besides[round]
-        }),
-      ),
-      refused: median(runs.map(({ refused }) => refused as number)),
-      slowest: median(runs.map(({ slowest }) => slowest as number)),
-      cpu: median(runs.map(({ cpu }) => cpu as number)),
-    }))
+    .map(({ setting: { strategy, writers }, runs }) => {
+      const beside = figures(data, { ...log, beside: writers }, 'perSecond')
+      return {
+        strategy: strategy as string,
+        writers: writers as number,
+        perSecond: median(runs.map(({ perSecond }) => perSecond as number)),
+        ...spread(runs.map(({ perSecond }, round) => (perSecond as number) / beside[round])),
+        refused: median(runs.map(({ refused }) => refused as number)),
+        slowest: median(runs.map(({ slowest }) => slowest as number)),
+        cpu: median(runs.map(({ cpu }) => cpu as number)),
+      }
+    })
   return { limit, points }
 }
 

@@ -1,4 +1,5 @@
 import type { TestProject } from 'vitest/node'
+import { addressOf } from './address.ts'
 import { startPostgreSQL } from './postgresql.ts'
 
 declare module 'vitest' {
@@ -22,9 +23,8 @@ async function reachable(variable: keyof typeof others): Promise<[string, string
   }
   if (!text) return skipped('it names no server')
   if (!URL.canParse(text)) return skipped('it is no URL')
-  const url = new URL(others[variable], text.replace(/^libsql:/, 'https:').replace(/^ws(s?):/, 'http$1:'))
-  url.username = url.password = '' // fetch takes no URL with them
-  return fetch(url, { signal: AbortSignal.timeout(5_000) }).then(
+  const { url } = addressOf(text)
+  return fetch(new URL(others[variable], url), { signal: AbortSignal.timeout(5_000) }).then(
     () => [[variable, text]],
     ({ message, cause }) => skipped(`nobody answers at ${url.host}: ${cause?.code ?? message}`),
   )

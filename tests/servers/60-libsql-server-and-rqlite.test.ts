@@ -8,17 +8,19 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { Child } from '../../helpers/child.ts'
 import { freshDatabase } from '../../helpers/fresh-database.ts'
+import { addressOf } from '../../helpers/servers/address.ts'
 import { type Contest, writeInBetween } from '../../helpers/servers/contests.ts'
 
-const { LIBSQL_URL, RQLITE_URL } = process.env
+const { LIBSQL_URL, LIBSQL_AUTH_TOKEN, RQLITE_URL } = process.env
 const urls = inject('urls')
 
 /** The table that the contest makes in somebody else's database. */
 const table = `database-is-locked-${process.pid}`
 
-const post = (url: URL, body: unknown, Authorization?: string) => {
-  const headers = { 'Content-Type': 'application/json', ...(Authorization && { Authorization }) }
-  return fetch(url, { method: 'POST', headers, body: JSON.stringify(body) })
+const post = (server: string, page: string, body: unknown, token?: string) => {
+  const { url, headers: who } = addressOf(server)
+  const headers = { 'Content-Type': 'application/json', ...who, ...(token && { Authorization: `Bearer ${token}` }) }
+  return fetch(new URL(page, url), { method: 'POST', headers, body: JSON.stringify(body) })
 }
 
 describe('The stacks of libSQL and rqlite, on a stand-in', () => {
@@ -75,11 +77,7 @@ describe.skipIf(!urls.LIBSQL_URL)('The libSQL server at LIBSQL_URL', () => {
     })
     afterAll(async () => {
       const requests = [{ type: 'execute', stmt: { sql: `DROP TABLE "${table}"` } }, { type: 'close' }]
-      await post(
-        new URL('/v2/pipeline', LIBSQL_URL?.replace(/^libsql:/, 'https:')),
-        { requests },
-        process.env.LIBSQL_AUTH_TOKEN && `Bearer ${process.env.LIBSQL_AUTH_TOKEN}`,
-      )
+      await post(urls.LIBSQL_URL, '/v2/pipeline', { requests }, LIBSQL_AUTH_TOKEN)
     })
 
     test('both are confirmed, and both are counted', () => {
@@ -96,11 +94,7 @@ describe.skipIf(!urls.RQLITE_URL)('The rqlite at RQLITE_URL', () => {
       contest = await writeInBetween('rqlite.ts#guarded', table)
     })
     afterAll(async () => {
-      const url = new URL('/db/execute', RQLITE_URL)
-      const who = Buffer.from(`${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`).toString('base64')
-      const authorization = url.username && `Basic ${who}`
-      url.username = url.password = ''
-      await post(url, [[`DROP TABLE "${table}"`]], authorization)
+      await post(urls.RQLITE_URL, '/db/execute', [[`DROP TABLE "${table}"`]])
     })
 
     test('what is confirmed is counted, and nothing else, where the UPDATE says which n it was computed from', () => {
